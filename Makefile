@@ -1,0 +1,60 @@
+# `make help` lists the targets. Each does all of its own set-up; later runs download nothing.
+SHELL := bash
+.ONESHELL:
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+UV := .tools/uv/bin/uv
+PY := .venv/bin/python
+LOCK := $(UV) pip compile -q --universal --generate-hashes --python-version 3.13 --no-header
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(UV):
+	python3 -m venv .tools/uv
+	.tools/uv/bin/pip install -q --disable-pip-version-check 'uv>=0.7'
+
+.venv/.synced: requirements-dev.txt pyproject.toml | $(UV)
+	$(UV) venv -q --allow-existing -p 3.13 .venv
+	$(UV) pip sync -q --require-hashes -p .venv requirements-dev.txt
+	$(UV) pip install -q -p .venv --no-deps -e .
+	touch $@
+
+.tools/.fetched: .venv/.synced local_stack/toolchain.py
+	$(PY) -m local_stack.toolchain
+	touch $@
+
+setup: .tools/.fetched ## Python packages, Java, Node, Spark's jars, Azurite
+
+lock: | $(UV) ## compile requirements.txt and requirements-dev.txt from pyproject.toml
+	$(LOCK) --extra service pyproject.toml -o requirements.txt
+	$(LOCK) --extra service --extra cli --group local --group dev --group demo -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+up: setup ## the whole service on this machine, until interrupted; addresses in .local/stack.json
+	.venv/bin/hubctl up
+
+demo: setup ## the main job on real data, from an empty stack
+	$(PY) -m local_stack.demo
+
+test: setup ## all tests, on the real stack
+	$(PY) -m pytest
+
+test-unit: .venv/.synced ## the tests that need no stack
+	$(PY) -m pytest -m 'not stack'
+
+bench: setup ## speed: ratios, and benchmarks/results.json
+	$(PY) -m benchmarks
+
+check: .venv/.synced ## lint, types, import rules, stale requirements
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	bash scripts/check_requirements.sh
+
+fmt: .venv/.synced ## format, and mend what the linter can
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+.PHONY: help setup lock up demo test test-unit bench check fmt

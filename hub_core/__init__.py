@@ -1,0 +1,1 @@
+"""The core that decides: pure modules, one a step, and the adapters round them."""

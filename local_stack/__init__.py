@@ -1,0 +1,1 @@
+"""The cloud on one machine, from real parts. Nothing in production imports it."""

@@ -1,0 +1,1 @@
+"""What runs on Databricks: the loader and its Spark adapters. No Azure package."""
