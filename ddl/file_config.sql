@@ -1,0 +1,28 @@
+CREATE TABLE IF NOT EXISTS {catalog}.bronze_metadata.file_config (
+    config_id STRING NOT NULL COMMENT 'hash of lob, category, subcategory and file_pattern',
+    lob STRING NOT NULL,
+    category STRING NOT NULL,
+    subcategory STRING NOT NULL,
+    file_pattern STRING NOT NULL,
+    source_path STRING NOT NULL COMMENT 'abfss URL of the folder the feed lands in',
+    file_format STRING NOT NULL COMMENT 'delimited or parquet',
+    delimiter STRING COMMENT 'NULL for parquet',
+    has_header BOOLEAN,
+    dest_catalog STRING NOT NULL,
+    dest_schema STRING NOT NULL,
+    dest_table STRING NOT NULL,
+    is_active BOOLEAN NOT NULL COMMENT 'false once the row left the CSV; rows are never deleted',
+    date_source STRING COMMENT 'auto, name or modified',
+    on_redelivery STRING COMMENT 'replace, skip or append',
+    schema_drift STRING COMMENT 'add, fail or ignore',
+    max_reject_percent DOUBLE,
+    quality_rules STRING COMMENT 'name: SQL expression; …',
+    encoding STRING,
+    quote STRING,
+    escape STRING,
+    multiline BOOLEAN,
+    null_value STRING,
+    content_hash STRING COMMENT 'of the CSV that the row came from last',
+    updated_ts TIMESTAMP
+) USING DELTA
+COMMENT 'The spokes'' feeds, a copy of their CSVs for everyone to query'
