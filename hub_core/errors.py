@@ -34,9 +34,7 @@ class HubError(Exception):
 class Rejected(HubError):
     """The caller's move: nothing was changed, and the same call will be refused again."""
 
-    def __init__(
-        self, code: str, message: str, *, status: int = 400, errors: Sequence[FieldError] = ()
-    ) -> None:
+    def __init__(self, code: str, message: str, *, status: int = 400, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(code, message)
         self.status = status
         self.errors = tuple(errors)

@@ -26,9 +26,7 @@ class LoadState(StrEnum):
         return self in FINAL_STATES
 
 
-FINAL_STATES = frozenset(
-    {LoadState.SUCCESS, LoadState.PARTIAL, LoadState.FAILED, LoadState.CANCELED, LoadState.EMPTY}
-)
+FINAL_STATES = frozenset({LoadState.SUCCESS, LoadState.PARTIAL, LoadState.FAILED, LoadState.CANCELED, LoadState.EMPTY})
 
 
 class Trigger(StrEnum):
@@ -178,9 +176,7 @@ class Claim:
     def tracker_id(self, batch_id: str) -> str:
         """Made from what it names: claiming again in the same batch makes the same row."""
         f = self.file
-        return digest(
-            batch_id, self.feed.config_id, f.path, str(f.size), f.modified.isoformat(), str(self.attempt)
-        )
+        return digest(batch_id, self.feed.config_id, f.path, str(f.size), f.modified.isoformat(), str(self.attempt))
 
 
 @dataclass(frozen=True, slots=True)

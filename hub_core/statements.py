@@ -77,14 +77,15 @@ WHEN NOT MATCHED BY SOURCE AND :deactivate AND t.lob = :lob AND t.is_active
 
 # What the tracker knows of some files: the newest attempt of each version, and whatever is claimed.
 TRACKED_FILES = """
-SELECT t.config_id, t.source_path, t.file_size, t.file_modified, t.file_etag, t.load_status, t.attempt, t.batch_id,
-       t.run_id, t.error_code
-FROM {load_tracker} t
-JOIN (SELECT inline(from_json(:files, 'array<struct<c: STRING, p: STRING>>'))) s
-  ON t.config_id = s.c AND t.source_path = s.p
-QUALIFY row_number() OVER (
-    PARTITION BY t.config_id, t.source_path, t.file_size, t.file_modified, t.file_etag
-    ORDER BY t.attempt DESC, t.updated_ts DESC) = 1
+SELECT config_id, source_path, file_size, file_modified, file_etag, load_status, attempt, batch_id, run_id, error_code
+FROM (
+    SELECT t.*, row_number() OVER (
+        PARTITION BY t.config_id, t.source_path, t.file_size, t.file_modified, t.file_etag
+        ORDER BY t.attempt DESC, t.updated_ts DESC) AS newest
+    FROM {load_tracker} t
+    JOIN (SELECT inline(from_json(:files, 'array<struct<c: STRING, p: STRING>>'))) s
+      ON t.config_id = s.c AND t.source_path = s.p)
+WHERE newest = 1 OR load_status = 'CLAIMED'
 """
 
 # One path of a feed has at most one open claim; of one version, an attempt is taken once.
