@@ -57,3 +57,7 @@ class Conflict(Transient):
 
 class Broken(HubError):
     """An operator's move: trying again changes nothing."""
+
+
+TABLE_NOT_FOUND = "TABLE_NOT_FOUND"
+"""`Broken.code` where a statement names a table that does not exist."""

@@ -1,6 +1,6 @@
 """abfss URLs: taken apart strictly, and held to the allowed roots.
 
-A path here is literal: nothing in it is percent-encoded, and what cannot be taken apart is refused rather than repaired,
+A path here is literal: nothing in it is percent-encoded, and what cannot be taken apart is refused, not repaired,
 so that no reader of the same string (Hadoop, the storage SDK, the hub) can see another place in it.
 """
 
@@ -43,7 +43,7 @@ def parse_abfss(url: str) -> Location:
 
 
 def folder(url: str) -> str:
-    """`url` as a folder: checked, and ending in one `/`; Rejected `BAD_PATH` also where it holds `?`, `#`, `%` or `*`."""
+    """`url` as a folder: checked, ending in `/`; Rejected `BAD_PATH` also where it holds `?`, `#`, `%` or `*`."""
     location = parse_abfss(url)
     if re.search(r"[?#%*]", location.name):
         raise Rejected("BAD_PATH", f"{url!r} holds one of ? # % *, which no folder of a feed may")

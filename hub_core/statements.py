@@ -58,7 +58,7 @@ _FEED_STRUCT = ", ".join(f"{name}: {kind}" for name, kind in FEED_COLUMNS.items(
 _UPDATED = [name for name in FEED_COLUMNS if name != "config_id"]
 
 SYNCED_HASH = """
-SELECT max(content_hash) AS content_hash, count(DISTINCT content_hash) AS hashes
+SELECT max(content_hash) AS content_hash, count(DISTINCT content_hash) AS hashes, count(*) AS feeds
 FROM {file_config} WHERE lob = :lob AND is_active
 """
 
@@ -125,13 +125,11 @@ WHERE batch_id = :batch_id AND (:status IS NULL OR load_status = :status) AND tr
 ORDER BY tracker_id LIMIT :limit
 """
 
-# Claims of a run that is over, which brought no rows.
+# Claims of a run that is over, which brought no rows: FINISH_COMMITS has ended those that did.
 FAIL_CLAIMS = """
-MERGE INTO {load_tracker} t
-USING (SELECT 1) s
-ON t.batch_id = :batch_id AND t.load_status = 'CLAIMED' AND t.commit_id IS NULL
-WHEN MATCHED THEN UPDATE SET t.load_status = 'FAILED', t.error_code = :code, t.error_message = :message,
-    t.updated_ts = current_timestamp()
+UPDATE {load_tracker} SET load_status = 'FAILED', error_code = :code, error_message = :message,
+    updated_ts = current_timestamp()
+WHERE batch_id = :batch_id AND load_status = 'CLAIMED'
 """
 
 OPEN_COMMITS = """

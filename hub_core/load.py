@@ -1,0 +1,147 @@
+"""A load's record: what `GET loads/{id}` shows, and how it moves."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+from hub_core.feeds import ConfigError
+from hub_core.model import FileStatus, LoadState, Outcome, Run, RunState, Trigger
+from hub_core.request import LoadRequest
+
+MAX_CONFIG_ERRORS = 50
+Moment = Annotated[
+    datetime, PlainSerializer(lambda moment: moment.isoformat().replace("+00:00", "Z"), when_used="json")
+]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Problem(_Document):
+    """Why a load is what it is: a stable code and a sentence."""
+
+    code: str
+    message: str
+
+
+class FileCounts(_Document):
+    """The load's files by outcome."""
+
+    total: int = 0
+    claimed: int = 0
+    success: int = 0
+    failed: int = 0
+    quarantined: int = 0
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        """The tracker's counts."""
+        return cls(
+            total=outcome.total,
+            claimed=outcome.count(FileStatus.CLAIMED),
+            success=outcome.count(FileStatus.SUCCESS),
+            failed=outcome.count(FileStatus.FAILED),
+            quarantined=outcome.count(FileStatus.QUARANTINED),
+        )
+
+
+class RowCounts(_Document):
+    """Rows in bronze and records in quarantine."""
+
+    loaded: int = 0
+    rejected: int = 0
+
+
+class ConfigProblem(_Document):
+    """A `ConfigError`, as JSON."""
+
+    line: int
+    column: str
+    value: str
+    message: str
+    remedy: str
+
+    @classmethod
+    def of(cls, error: ConfigError) -> Self:
+        """`error`, with a value that fits a record."""
+        return cls(
+            line=error.line,
+            column=error.column[:128],
+            value=error.value[:256],
+            message=error.message[:512],
+            remedy=error.remedy[:512],
+        )
+
+
+class Load(_Document):
+    """One request and what became of it; `id` is the tracker's batch_id."""
+
+    id: str
+    state: LoadState = LoadState.ACCEPTED
+    lob: str
+    trigger: Trigger
+    request: LoadRequest
+    retry_of: str | None = None
+    run_id: str | None = None
+    run_page_url: str | None = None
+    run_state: RunState | None = None
+    submissions: int = 0
+    files: FileCounts = FileCounts()
+    rows: RowCounts = RowCounts()
+    waits_on: tuple[str, ...] = ()
+    config_errors: tuple[ConfigProblem, ...] = ()
+    error: Problem | None = None
+    created_at: Moment
+    updated_at: Moment
+    submitted_at: Moment | None = None
+    finished_at: Moment | None = None
+
+    body_hash: str | None = Field(None, exclude=True)
+    """Of the request under its Idempotency-Key; None without one."""
+    claims_open: bool = Field(False, exclude=True)
+    """The load is FAILED, but claims of its batch may still have to be released."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `reconcile` still has to look at it."""
+        return not self.state.is_final or self.claims_open
+
+    def moved(self, now: datetime, **changes: object) -> "Load":
+        """The record with `changes`, made at `now`; a final state stamps `finished_at`."""
+        state = changes.get("state", self.state)
+        if isinstance(state, LoadState) and state.is_final and self.finished_at is None:
+            changes.setdefault("finished_at", now)
+        return self.model_copy(update={**changes, "updated_at": now})
+
+    def counted(self, now: datetime, outcome: Outcome, **changes: object) -> "Load":
+        """The record with the tracker's counts."""
+        return self.moved(
+            now,
+            files=FileCounts.of(outcome),
+            rows=RowCounts(loaded=outcome.rows, rejected=outcome.rejected),
+            **changes,
+        )
+
+    def ran(self, now: datetime, run: Run, **changes: object) -> "Load":
+        """The record with what the Jobs API says of its run."""
+        return self.moved(
+            now, run_id=run.run_id, run_state=run.state, run_page_url=run.page_url or self.run_page_url, **changes
+        )
+
+
+def final_state(outcome: Outcome, *, canceled: bool, waited_well: bool) -> LoadState:
+    """What a load whose run is over and whose claims are settled has become.
+
+    `waited_well`: every load it waited for ended in SUCCESS or EMPTY. A scheduler starts silver on SUCCESS and EMPTY,
+    so neither may hide a file that another load failed to bring.
+    """
+    good = outcome.count(FileStatus.SUCCESS)
+    if canceled:
+        return LoadState.SUCCESS if outcome.total and good == outcome.total else LoadState.CANCELED
+    if outcome.total == 0:
+        return LoadState.EMPTY if waited_well else LoadState.FAILED
+    if good == outcome.total:
+        return LoadState.SUCCESS if waited_well else LoadState.PARTIAL
+    return LoadState.PARTIAL if good else LoadState.FAILED

@@ -1,0 +1,155 @@
+"""What the core needs from outside. Adapters raise `hub_core.errors` and nothing else on purpose."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from hub_core.load import Load
+from hub_core.model import LoadState, Run, SourceFile
+
+Clock = Callable[[], datetime]
+"""The time, in UTC."""
+
+type Value = str | int | float | bool | datetime | None
+type Row = Mapping[str, object]
+
+
+class Sql(Protocol):
+    """A SQL engine that holds the hub's tables: the warehouse, or Spark. Parameters are named (`:name`)."""
+
+    def query(self, statement: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
+        """The rows of a SELECT, as mappings by column name; timestamps are aware of their zone."""
+        ...
+
+    def execute(self, statement: str, parameters: Mapping[str, Value]) -> None:
+        """Run a statement that is safe to run twice; concurrent modification is tried again inside."""
+        ...
+
+
+class Configs(Protocol):
+    """The spokes' CSVs."""
+
+    def lobs(self) -> frozenset[str]:
+        """The LOBs that have one."""
+        ...
+
+    def read(self, lob: str) -> bytes | None:
+        """`<lob>_config.csv`, or None where there is none."""
+        ...
+
+
+class Landing(Protocol):
+    """Files in storage."""
+
+    def list(self, folder: str) -> Iterator[SourceFile]:
+        """All files below the abfss URL `folder`, of any depth, without directory markers."""
+        ...
+
+    def head(self, path: str) -> SourceFile | None:
+        """The file as it is now, or None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record as read; an update is refused (`Conflict`) once somebody else has changed it."""
+
+    load: Load
+    etag: str
+
+
+class Loads(Protocol):
+    """The records of loads."""
+
+    def insert(self, load: Load) -> bool:
+        """False, and nothing is written, where the id is taken: inserting is the lock."""
+        ...
+
+    def get(self, load_id: str) -> Stored | None:
+        """The record, or None."""
+        ...
+
+    def update(self, stored: Stored, load: Load) -> Stored:
+        """Replace the record; `Conflict` if it has changed since `stored` was read."""
+        ...
+
+    def open(self) -> Iterator[Stored]:
+        """The loads that `reconcile` has to look at."""
+        ...
+
+    def page(
+        self, lob: str | None, status: LoadState | None, limit: int, continuation: str | None
+    ) -> tuple[Sequence[Load], str | None]:
+        """At most `limit` loads, newest first, and where to go on; Rejected for a continuation that isn't one."""
+        ...
+
+
+class Queue(Protocol):
+    """The queue `loads`."""
+
+    def put(self, message: str, delay_seconds: int = 0) -> None:
+        """Send `message`, visible after the delay."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A message of the queue `blob-events`, received but not yet deleted."""
+
+    body: str
+    dequeue_count: int
+    receipt: object
+    """Whatever the adapter needs to delete it."""
+
+
+class Events(Protocol):
+    """The queue `blob-events`."""
+
+    def put(self, body: str) -> None:
+        """Send one event, as JSON."""
+        ...
+
+    def receive(self, limit: int) -> Sequence[Event]:
+        """At most `limit` messages, hidden from others for some minutes; empty where there are none."""
+        ...
+
+    def delete(self, events: Iterable[Event]) -> None:
+        """Delete messages that were dealt with."""
+        ...
+
+    def poison(self, event: Event) -> None:
+        """Move a message that cannot be dealt with to `blob-events-poison`."""
+        ...
+
+
+class Documents(Protocol):
+    """Small JSON documents by name: the paths of an event load, the last sweep."""
+
+    def write(self, name: str, document: object) -> None:
+        """Write, or overwrite."""
+        ...
+
+    def read(self, name: str) -> object | None:
+        """The document, or None."""
+        ...
+
+
+class Jobs(Protocol):
+    """Databricks runs of the loader."""
+
+    def submit(self, lob: str, batch_id: str, token: str) -> Run:
+        """Start the loader for a batch; the same token is the same run."""
+        ...
+
+    def get(self, run_id: str) -> Run:
+        """The run as it is now; `LOST` where the workspace does not know it."""
+        ...
+
+    def find_active(self, lob: str, batch_id: str) -> Run | None:
+        """A run of that batch which is not over, if there is one."""
+        ...
+
+    def ping(self) -> None:
+        """Raise if the Jobs API cannot be used."""
+        ...

@@ -1,0 +1,175 @@
+"""Which file versions are due: files in storage, less those that the tracker is done with. No I/O."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from hub_core.codes import PASSING
+from hub_core.model import Claim, DateSource, Feed, FileStatus, SourceFile, TrackedFile, Trigger
+from hub_core.paths import is_hidden
+from hub_core.patterns import matches
+from hub_core.request import Window
+
+# A date may be followed by a time (HHMM, HHMMSS, with milliseconds), but is never the middle of a longer number.
+_DATES = re.compile(
+    r"(?<!\d)(?=(?P<compact>\d{8})(?:\d{4}|\d{6}|\d{9})?(?!\d)|(?P<dashed>\d{4}-\d{2}-\d{2})(?!\d)"
+    r"|(?P<folders>\d{4}/\d{2}/\d{2})(?!\d))"
+)
+_YEARS = range(1900, 2200)
+MAX_UNATTENDED_ATTEMPTS = 3
+
+
+def date_in_path(path_below: str) -> date | None:
+    """The first valid YYYYMMDD, YYYY-MM-DD or YYYY/MM/DD in a path below a feed's folder (years 1900 to 2199)."""
+    for match in _DATES.finditer(path_below):
+        digits = re.sub(r"\D", "", match["compact"] or match["dashed"] or match["folders"])
+        year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:])
+        try:
+            found = date(year, month, day)
+        except ValueError:
+            continue
+        if year in _YEARS:
+            return found
+    return None
+
+
+def file_date(path_below: str, modified: datetime, source: DateSource) -> date | None:
+    """A file's date; None only for `name` where the path holds none."""
+    if source is DateSource.MODIFIED:
+        return modified.date()
+    named = date_in_path(path_below)
+    return named if named is not None or source is DateSource.NAME else modified.date()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What limits a load, beside its feeds."""
+
+    window: Window
+    file_name: str | None = None
+    settled_before: datetime | None = None
+    """Files modified later may still be being written; None where a close event named them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file in storage that a feed wants."""
+
+    feed: Feed
+    file: SourceFile
+
+
+@dataclass(slots=True)
+class Candidates:
+    """Files that feeds want, and how many they do not, by reason."""
+
+    wanted: list[Candidate] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def candidates(listed: Iterable[SourceFile], feeds: Sequence[Feed], scope: Scope) -> Candidates:
+    """The pairs of feed and file that `scope` lets through; a file may be wanted by several feeds."""
+    found = Candidates()
+    for file in listed:
+        for feed in feeds:
+            if file.path.startswith(feed.source_path):
+                reason = _why_not(file, feed, scope)
+                if reason is None:
+                    found.wanted.append(Candidate(feed, file))
+                else:
+                    found.skipped[reason] += 1
+    return found
+
+
+def _why_not(file: SourceFile, feed: Feed, scope: Scope) -> str | None:
+    below = file.path[len(feed.source_path) :]
+    if is_hidden(below):
+        return "hidden"
+    if not matches(feed.file_pattern, below):
+        return "other_pattern"
+    if scope.file_name is not None and not matches(scope.file_name, below, sets=False):
+        return "other_name"
+    if not scope.window.holds(file_date(below, file.modified, feed.date_source), file.modified):
+        return "outside_window"
+    if scope.settled_before is not None and file.modified > scope.settled_before:
+        return "settling"
+    return None
+
+
+def settled_before(now: datetime, settle_seconds: int) -> datetime | None:
+    """The youngest a listed file may be; None where writes are atomic (0 seconds)."""
+    return now - timedelta(seconds=settle_seconds) if settle_seconds else None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a load claims, which batches it must wait for, and why other candidates are not due."""
+
+    claims: list[Claim] = field(default_factory=list)
+    held_by: dict[str, str | None] = field(default_factory=dict)
+    """Batches with claims on candidates, and the run that holds them if the claim names one."""
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def files_due(
+    found: Sequence[Candidate],
+    tracked: Iterable[TrackedFile],
+    *,
+    batch_id: str,
+    trigger: Trigger,
+    force: bool = False,
+) -> Plan:
+    """Decide each candidate by what the tracker knows of its path.
+
+    `tracked` holds the newest attempt of each version of the candidates' paths, and all claims. Rows of `batch_id`
+    itself are never due again, so that planning twice is the same plan.
+    """
+    known: dict[tuple[str, str], list[TrackedFile]] = {}
+    for row in tracked:
+        known.setdefault((row.config_id, row.file.path), []).append(row)
+    plan = Plan()
+    for candidate in found:
+        rows = known.get((candidate.feed.config_id, candidate.file.path), ())
+        claimed = [row for row in rows if row.status is FileStatus.CLAIMED]
+        if claimed:
+            for row in claimed:
+                if row.batch_id != batch_id:
+                    plan.held_by[row.batch_id] = plan.held_by.get(row.batch_id) or row.run_id
+            plan.skipped["claimed"] += 1
+            continue
+        same = [row for row in rows if row.file.same_version(candidate.file)]
+        last = max(same, key=lambda row: row.attempt, default=None)
+        reason = None if last is None else _done(last, batch_id, trigger, force=force)
+        if reason is not None:
+            plan.skipped[reason] += 1
+        else:
+            plan.claims.append(Claim(candidate.feed, candidate.file, last.attempt + 1 if last else 1))
+    return plan
+
+
+def _done(last: TrackedFile, batch_id: str, trigger: Trigger, *, force: bool) -> str | None:
+    if last.batch_id == batch_id:
+        return "own"
+    if last.status is FileStatus.SUCCESS:
+        return None if force else "loaded"
+    if last.status is FileStatus.QUARANTINED:
+        return None if force else "quarantined"
+    if trigger in (Trigger.EVENT, Trigger.SWEEP) and (
+        last.error_code not in PASSING or last.attempt >= MAX_UNATTENDED_ATTEMPTS
+    ):
+        return "failed"
+    return None
+
+
+def foreign_holders(
+    claims: Sequence[Claim], ours: Collection[tuple[str, str]], tracked: Iterable[TrackedFile], batch_id: str
+) -> Mapping[str, str | None]:
+    """Batches that won claims which we wanted (`ours` are those we got), as `Plan.held_by`."""
+    lost = {(claim.feed.config_id, claim.file.path) for claim in claims} - set(ours)
+    return {
+        row.batch_id: row.run_id
+        for row in tracked
+        if row.status is FileStatus.CLAIMED and row.batch_id != batch_id and (row.config_id, row.file.path) in lost
+    }

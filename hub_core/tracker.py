@@ -1,0 +1,175 @@
+"""The hub's own tables, through any SQL engine: the one place that runs `hub_core.statements`."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from hub_core import statements
+from hub_core.codes import FileError
+from hub_core.errors import TABLE_NOT_FOUND, Broken
+from hub_core.feeds import ParsedConfig
+from hub_core.identifiers import quote_table
+from hub_core.model import Claim, FileOutcome, FileStatus, Outcome, SourceFile, TrackedFile, whole_second
+from hub_core.ports import Row, Sql, Value
+from hub_core.resolve import Candidate
+
+ROWS_PER_STATEMENT = 20_000
+
+
+class Tracker:
+    """`file_config` and `load_tracker` of one catalog."""
+
+    def __init__(self, sql: Sql, catalog: str) -> None:
+        self._sql = sql
+        self._names = statements.table_names(catalog)
+
+    def sync(self, lob: str, config: ParsedConfig, *, deactivate: bool) -> bool:
+        """MERGE the CSV into `file_config`, unless it holds exactly that CSV already; whether it wrote."""
+        active = sum(feed.is_active for feed in config.feeds)
+        [known] = self._query(statements.SYNCED_HASH, lob=lob)
+        if deactivate and (known["content_hash"], known["hashes"], known["feeds"]) == (config.content_hash, 1, active):
+            return False
+        rows = json.dumps([statements.feed_row(feed) for feed in config.feeds])
+        self._execute(statements.SYNC_FEEDS, rows=rows, hash=config.content_hash, lob=lob, deactivate=deactivate)
+        return True
+
+    def tracked(self, files: Iterable[Candidate]) -> list[TrackedFile]:
+        """What is known of the candidates' paths: the newest attempt of each version, and all claims."""
+        keys = [{"c": candidate.feed.config_id, "p": candidate.file.path} for candidate in files]
+        return [
+            _tracked_file(row)
+            for chunk in _chunks(keys)
+            for row in self._query(statements.TRACKED_FILES, files=json.dumps(chunk))
+        ]
+
+    def claim(self, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> None:
+        """Take every file version that nobody else has taken meanwhile; `claimed` tells which those are."""
+        for chunk in _chunks(claims):
+            rows = json.dumps([_claim_row(claim, batch_id) for claim in chunk])
+            self._execute(statements.CLAIM_FILES, rows=rows, batch_id=batch_id, run_id=run_id)
+
+    def claimed(self, batch_id: str) -> set[tuple[str, str]]:
+        """The batch's open claims, as (config_id, path)."""
+        rows = self._query(statements.CLAIMED_PATHS, batch_id=batch_id)
+        return {(str(row["config_id"]), str(row["source_path"])) for row in rows}
+
+    def outcome(self, batch_id: str) -> Outcome:
+        """The batch, counted."""
+        rows = self._query(statements.BATCH_OUTCOME, batch_id=batch_id)
+        return Outcome(
+            files={FileStatus(str(row["load_status"])): _int(row["files"]) for row in rows},
+            rows=sum(_int(row["row_count"]) for row in rows),
+            rejected=sum(_int(row["rejected"]) for row in rows),
+        )
+
+    def files(self, batch_id: str, status: FileStatus | None, after: str, limit: int) -> list[FileOutcome]:
+        """At most `limit` rows of the batch with a tracker_id behind `after`, in its order."""
+        rows = self._query(statements.BATCH_FILES, batch_id=batch_id, status=status, after=after, limit=limit)
+        return [_file_outcome(row) for row in rows]
+
+    def settle(self, batch_id: str, code: FileError, message: str) -> None:
+        """End the open claims of a batch whose runs are over, with `code` where they brought no rows."""
+        for row in self._query(statements.OPEN_COMMITS, batch_id=batch_id):
+            self._finish_commits(batch_id, str(row["dest_table"]), code, message)
+        self._execute(statements.FAIL_CLAIMS, batch_id=batch_id, code=code, message=message)
+
+    def _finish_commits(self, batch_id: str, table: str, code: FileError, message: str) -> None:
+        try:
+            self._execute(
+                statements.FINISH_COMMITS.replace("{dest}", quote_table(table)),
+                batch_id=batch_id,
+                dest_table=table,
+                code=code,
+                message=message,
+            )
+        except Broken as error:
+            if error.code != TABLE_NOT_FOUND:
+                raise
+            # Without a table there was no commit, so none of these files brought a row; FAIL_CLAIMS ends them.
+
+    def ping(self) -> None:
+        """Raise if the engine cannot be used."""
+        self._sql.query("SELECT 1 AS one", {})
+
+    def _query(self, statement: str, **parameters: Value) -> Sequence[Row]:
+        return self._sql.query(statement.format_map(self._names), parameters)
+
+    def _execute(self, statement: str, **parameters: Value) -> None:
+        self._sql.execute(statement.format_map(self._names), parameters)
+
+
+def _chunks[Item](items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), ROWS_PER_STATEMENT):
+        yield items[start : start + ROWS_PER_STATEMENT]
+
+
+def _claim_row(claim: Claim, batch_id: str) -> dict[str, object]:
+    feed, file = claim.feed, claim.file
+    return {
+        "tracker_id": claim.tracker_id(batch_id),
+        "config_id": feed.config_id,
+        "lob": feed.lob,
+        "category": feed.category,
+        "subcategory": feed.subcategory,
+        "dest_table": feed.table,
+        "file_name": file.name,
+        "source_path": file.path,
+        "file_size": file.size,
+        "file_modified": whole_second(file.modified).isoformat(),
+        "file_etag": file.etag,
+        "attempt": claim.attempt,
+    }
+
+
+def _tracked_file(row: Row) -> TrackedFile:
+    return TrackedFile(
+        config_id=str(row["config_id"]),
+        file=SourceFile(
+            path=str(row["source_path"]),
+            size=_int(row["file_size"]),
+            modified=_moment(row["file_modified"]),
+            etag=_text(row["file_etag"]),
+        ),
+        status=FileStatus(str(row["load_status"])),
+        attempt=_int(row["attempt"]),
+        batch_id=str(row["batch_id"]),
+        run_id=_text(row["run_id"]),
+        error_code=_text(row["error_code"]),
+    )
+
+
+def _file_outcome(row: Row) -> FileOutcome:
+    updated = row["updated_ts"]
+    return FileOutcome(
+        tracker_id=str(row["tracker_id"]),
+        category=str(row["category"]),
+        subcategory=str(row["subcategory"]),
+        file_name=str(row["file_name"]),
+        path=str(row["source_path"]),
+        dest_table=str(row["dest_table"]),
+        status=FileStatus(str(row["load_status"])),
+        size=_int(row["file_size"]),
+        modified=_moment(row["file_modified"]),
+        attempt=_int(row["attempt"]),
+        row_count=None if row["row_count"] is None else _int(row["row_count"]),
+        rejected_count=None if row["rejected_count"] is None else _int(row["rejected_count"]),
+        error_code=_text(row["error_code"]),
+        error_message=_text(row["error_message"]),
+        updated_at=None if updated is None else _moment(updated),
+    )
+
+
+def _int(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} is not a whole number")
+    return value
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _moment(value: object) -> datetime:
+    if not isinstance(value, datetime):
+        raise TypeError(f"{value!r} is not a timestamp")
+    return whole_second(value)
