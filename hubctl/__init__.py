@@ -1,1 +1,1 @@
-"""The command line: speaks HTTP to the service; `config check` uses hub_core; `up` runs the local stack."""
+"""The hub's command line: speaks HTTP to the service; `config check` needs no service, `up` runs the local stack."""

@@ -1,0 +1,111 @@
+"""`config check`: a spoke's CSV looked at with the service's own rules, with no service and no cloud."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hubctl.documents import CellProblem
+from hubctl.failures import Exit, Refused
+from hubctl.shell import JsonOption, Output, command
+
+app = typer.Typer(no_args_is_help=True, help="A spoke's CSV.")
+
+
+@app.callback()
+def _config() -> None:
+    """A spoke's CSV."""
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="<lob>_config.csv", show_default=False)],
+    lob: Annotated[str | None, typer.Option(help="Default: from the file's name.")] = None,
+    catalog: Annotated[str, typer.Option(envvar="HUB_CATALOG", help="What ${catalog} becomes.")] = "main",
+    allowed_root: Annotated[
+        list[str] | None,
+        typer.Option(help="abfss URL below which sources lie; repeatable. Default: HUB_ALLOWED_ROOTS."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Report every bad cell with line, column, value and remedy; exit 1 if there is any."""
+    output = Output(as_json)
+    with command(output):
+        from hub_core.feeds import is_lob, parse_config
+
+        lob = lob or _lob_of(file)
+        if not is_lob(lob):
+            raise Refused(f"{lob!r} is no LOB's name", remedy="use lower case letters, digits and _, like falcon")
+        content = _read(file)
+        roots = [*(allowed_root or _roots_from_environment())]
+        if not roots:
+            roots = _roots_in(content, lob)
+            output.messages.print(
+                "no --allowed-root: only the folders' names were checked, not their account", markup=False
+            )
+        parsed = parse_config(content, lob=lob, catalog=catalog, allowed_roots=roots)
+        errors = [CellProblem(e.line, e.column, e.value, e.message, e.remedy) for e in parsed.errors]
+        document = {
+            "file": str(file),
+            "lob": lob,
+            "feeds": len(parsed.feeds),
+            "errors": [asdict(error) for error in errors],
+        }
+        from hubctl.render import config_table, plain
+
+        verdict = f"{file}: {len(parsed.feeds)} good feeds, {len(errors)} errors"
+        output.result(document, *([config_table(errors)] if errors else []), plain(verdict))
+        if errors:
+            raise typer.Exit(Exit.NOT_ALL_GOOD)
+
+
+def _lob_of(file: Path) -> str:
+    if not file.name.endswith("_config.csv"):
+        raise Refused(
+            f"the LOB is not to be seen in {file.name}", remedy="name the file <lob>_config.csv, or give --lob"
+        )
+    return file.name.removesuffix("_config.csv")
+
+
+def _read(file: Path) -> str:
+    from hub_core.feeds import decode
+
+    try:
+        content = decode(file.read_bytes())
+    except OSError as error:
+        raise Refused(f"{file} cannot be read: {error.strerror}") from error
+    if content is None:
+        raise Refused(f"{file} is not UTF-8", remedy="save it as UTF-8")
+    return content
+
+
+def _roots_from_environment() -> list[str]:
+    """HUB_ALLOWED_ROOTS: a JSON array, or URLs with commas or spaces between them."""
+    value = os.environ.get("HUB_ALLOWED_ROOTS", "").strip()
+    if value.startswith("["):
+        try:
+            roots = json.loads(value)
+        except ValueError as error:
+            raise Refused("HUB_ALLOWED_ROOTS is not a JSON array") from error
+        return [str(root) for root in roots]
+    return value.replace(",", " ").split()
+
+
+def _roots_in(content: str, lob: str) -> list[str]:
+    """What stands before `/<lob>/` in the CSV's own sources: what is left to check then is the rest of each path."""
+    import csv
+    import io
+
+    roots: set[str] = set()
+    try:
+        for row in csv.DictReader(io.StringIO(content)):
+            source = (row.get("source_path") or "").strip()
+            head, found, _ = source.partition(f"/{lob}/")
+            if source.startswith("abfss://"):
+                roots.add(head if found and head != "abfss:/" else "/".join(source.split("/")[:3]))
+    except csv.Error:
+        return []
+    return sorted(root + "/" for root in roots)

@@ -1,0 +1,102 @@
+"""What every command has: where it writes, how it fails, which service it speaks to."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hubctl.failures import Exit, Failure
+from hubctl.target import STACK_FILE, find_target
+from hubctl.watch import Clock, SystemClock
+
+if TYPE_CHECKING:
+    import httpx
+    from rich.console import Console, RenderableType
+
+    from hubctl.client import HubClient
+
+UrlOption = Annotated[
+    str | None, typer.Option("--url", envvar="HUB_URL", help="The service's address; default: the local stack's.")
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--key", envvar="HUB_KEY", help="Function key; better in HUB_KEY, where no list of processes shows it."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else there.")]
+TimeoutOption = Annotated[
+    float | None, typer.Option("--timeout", min=1, help="With --watch: give up after these seconds (exit code 4).")
+]
+
+_WIDE = 160
+
+
+@dataclass(slots=True)
+class Shell:
+    """The outside of a command: transport, clock, the local stack's file. Tests give their own."""
+
+    transport: "httpx.BaseTransport | None" = None
+    clock: Clock = field(default_factory=SystemClock)
+    stack_file: Path = STACK_FILE
+
+    def client(self, url: str | None, key: str | None) -> "HubClient":
+        """The service that the options mean."""
+        from hubctl.client import HubClient
+
+        return HubClient(find_target(url, key, self.stack_file), transport=self.transport)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Results go to stdout, as JSON or for people; messages go to stderr."""
+
+    as_json: bool
+
+    def result(self, document: object, *pictures: "RenderableType") -> None:
+        """`document` with --json, else `pictures`."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+            return
+        console = _console(stderr=False)
+        for picture in pictures:
+            console.print(picture)
+
+    @property
+    def messages(self) -> "Console":
+        """stderr."""
+        return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> "Console":
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    if not console.is_terminal:  # a pipe or a CI log has no width of its own
+        console.width = max(console.width, _WIDE)
+    return console
+
+
+@contextmanager
+def command(output: Output) -> Iterator[None]:
+    """Turns a Failure into a message on stderr and its exit code."""
+    try:
+        yield
+    except Failure as failure:
+        from hubctl.render import failure_text
+
+        output.messages.print(failure_text(failure))
+        raise typer.Exit(failure.exit_code) from failure
+    except KeyboardInterrupt:
+        output.messages.print("interrupted")
+        raise typer.Exit(Exit.INTERRUPTED) from None
+
+
+def shell_of(context: typer.Context) -> Shell:
+    """The Shell that the program was given, or the real one."""
+    return context.obj if isinstance(context.obj, Shell) else Shell()

@@ -1,0 +1,109 @@
+"""`up` and `migrate`: the commands that need more than HTTP, so everything else of theirs is imported late."""
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hubctl.documents import Json, text
+from hubctl.failures import Failure, Refused, Unreachable
+from hubctl.shell import JsonOption, Output, command, shell_of
+from hubctl.target import STACK_FILE, read_stack
+
+_SECRET = ("key", "token", "connection_string", "event_grid_url")
+_ADDRESSES = {
+    "DATABRICKS_HOST": "databricks_host",
+    "DATABRICKS_TOKEN": "databricks_token",
+    "HUB_CATALOG": "catalog",
+}
+
+
+def up(
+    state_dir: Annotated[Path, typer.Option(help="Where the stack keeps its data and stack.json.")] = STACK_FILE.parent,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what an earlier stack kept there.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the whole service on this machine until interrupted (in a checkout)."""
+    output = Output(as_json)
+    with command(output):
+        try:
+            from local_stack.stack import Stack
+        except ModuleNotFoundError as error:
+            raise _no_stack(error) from error
+        signal.signal(signal.SIGTERM, _interrupt)
+        with Stack(state_dir=state_dir, fresh=fresh):
+            addresses = {
+                name: value for name, value in read_stack(state_dir / STACK_FILE.name).items() if _public(name)
+            }
+            from hubctl.render import facts
+
+            output.result(addresses, facts(addresses))
+            output.messages.print(f"up; keys are in {state_dir / STACK_FILE.name}; stop it with Ctrl-C", markup=False)
+            try:
+                signal.pause()
+            except KeyboardInterrupt:
+                output.messages.print("stopping")
+
+
+def migrate(
+    context: typer.Context,
+    catalog: Annotated[str | None, typer.Option(envvar="HUB_CATALOG", help="The catalog to bring up to date.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create the hub's own tables in a catalog, and add what they lack; again and again without harm."""
+    output = Output(as_json)
+    with command(output):
+        stack = read_stack(shell_of(context).stack_file)
+        os.environ.update(environment_of(stack, os.environ))
+        if catalog:
+            os.environ["HUB_CATALOG"] = catalog
+        try:
+            from hub_core.bootstrap import migrate as run_ddl
+            from hub_core.settings import Settings
+        except ModuleNotFoundError as error:
+            raise Refused(
+                f"the service's packages are not installed (no {error.name})",
+                remedy="pip install 'deltalake-hub[cli,service]'",
+            ) from error
+        from hub_core.errors import HubError, Transient
+
+        try:
+            run_ddl(Settings.from_environment())
+        except Transient as error:
+            raise Unreachable(error.message, code=error.code) from error
+        except HubError as error:
+            raise Refused(error.message, code=error.code) from error
+        name = os.environ.get("HUB_CATALOG", "")
+        from hubctl.render import plain
+
+        output.result({"catalog": name, "migrated": True}, plain(f"{name}: the hub's tables are up to date"))
+
+
+def environment_of(stack: Json, environment: Mapping[str, str]) -> dict[str, str]:
+    """What the local stack's file adds to an environment that names no workspace; nothing where it names one."""
+    if not stack or environment.get("DATABRICKS_HOST"):
+        return {}
+    added = {name: text(stack, member) for name, member in _ADDRESSES.items() if name not in environment}
+    if warehouse := text(stack, "warehouse_http_path"):
+        added["HUB_WAREHOUSE_ID"] = warehouse.rstrip("/").rsplit("/", 1)[-1]
+    return {name: value for name, value in added.items() if value}
+
+
+def _public(name: str) -> bool:
+    return not any(part in name for part in _SECRET)
+
+
+def _no_stack(error: ModuleNotFoundError) -> Failure:
+    if (error.name or "").startswith("local_stack"):
+        return Refused(
+            "the local stack is part of a checkout, and this is none",
+            remedy="clone the project and run `make up` there",
+        )
+    return Refused(f"the local stack lacks the package {error.name}", remedy="run `make setup` in the checkout")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
