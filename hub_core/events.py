@@ -51,7 +51,7 @@ def read_event(body: str) -> Arrival | None:
 def path_of(url: str, endpoints: Mapping[str, str]) -> str | None:
     """The abfss path of a blob's URL, or None if its account is none of ours.
 
-    `endpoints` maps the beginning of blob URLs, without scheme and with a trailing slash, to the account's host in abfss
+    `endpoints` maps the beginning of blob URLs, without scheme, with a trailing slash, to the account's host in abfss
     URLs: `acct.blob.core.windows.net/` → `acct.dfs.core.windows.net`.
     """
     rest = re.sub(r"^https?://", "", url)

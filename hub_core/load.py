@@ -101,7 +101,17 @@ class Load(_Document):
     body_hash: str | None = Field(None, exclude=True)
     """Of the request under its Idempotency-Key; None without one."""
     claims_open: bool = Field(False, exclude=True)
-    """The load is FAILED, but claims of its batch may still have to be released."""
+    """The load is final, but claims of its batch may still have to be released."""
+
+    settled: bool = Field(False, exclude=True)
+    """The load is done with its own files, and at most waits for other loads."""
+
+    @property
+    def went_well(self) -> bool:
+        """Whether every file of the load is in bronze; asked once it is settled or final."""
+        if self.state.is_final:
+            return self.state in (LoadState.SUCCESS, LoadState.EMPTY)
+        return self.files.success == self.files.total
 
     @property
     def is_open(self) -> bool:

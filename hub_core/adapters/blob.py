@@ -1,0 +1,121 @@
+"""Files, configs and small documents in Blob Storage."""
+
+import json
+from collections.abc import Iterator
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobProperties, BlobServiceClient, ContentSettings
+
+from hub_core.adapters.azure_faults import translated
+from hub_core.adapters.storage_accounts import Accounts
+from hub_core.feeds import is_lob
+from hub_core.model import SourceFile, whole_second
+from hub_core.paths import parse_abfss
+
+CONFIG_SUFFIX = "_config.csv"
+MAX_CONFIG_BYTES = 16 * 1024 * 1024
+
+
+class BlobLanding:
+    """`Landing` on the accounts that feeds lie in."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    def list(self, folder: str) -> Iterator[SourceFile]:
+        """See `Landing.list`; 5,000 blobs a call."""
+        place = parse_abfss(folder)
+        container = self._accounts.blobs(place.host).get_container_client(place.container)
+        with translated(f"listing {folder}"):
+            try:
+                for blob in container.list_blobs(
+                    name_starts_with=place.name or None, include=["metadata"], results_per_page=5000
+                ):
+                    if not _is_folder(blob):
+                        yield _file(f"abfss://{place.container}@{place.host}/{blob.name}", blob)
+            except ResourceNotFoundError:
+                return  # a container that is not there yet holds no files
+
+    def head(self, path: str) -> SourceFile | None:
+        """See `Landing.head`."""
+        place = parse_abfss(path)
+        blob = self._accounts.blobs(place.host).get_blob_client(place.container, place.name)
+        with translated(f"asking for {path}"):
+            try:
+                properties = blob.get_blob_properties()
+            except ResourceNotFoundError:
+                return None
+        return None if _is_folder(properties) else _file(path, properties)
+
+
+class BlobConfigs:
+    """`Configs` under HUB_CONFIG_ROOT."""
+
+    def __init__(self, accounts: Accounts, root: str) -> None:
+        self._place = parse_abfss(root)
+        self._accounts = accounts
+
+    def lobs(self) -> frozenset[str]:
+        """See `Configs.lobs`."""
+        prefix = self._place.name
+        container = self._accounts.blobs(self._place.host).get_container_client(self._place.container)
+        with translated("listing HUB_CONFIG_ROOT"):
+            names = [name[len(prefix) :] for name in container.list_blob_names(name_starts_with=prefix or None)]
+        lobs = (name.removesuffix(CONFIG_SUFFIX) for name in names if name.endswith(CONFIG_SUFFIX))
+        return frozenset(lob for lob in lobs if is_lob(lob))
+
+    def read(self, lob: str) -> bytes | None:
+        """See `Configs.read`."""
+        name = f"{self._place.name}{lob}{CONFIG_SUFFIX}"
+        blob = self._accounts.blobs(self._place.host).get_blob_client(self._place.container, name)
+        with translated(f"reading {lob}{CONFIG_SUFFIX}"):
+            try:
+                return blob.download_blob(length=MAX_CONFIG_BYTES, offset=0).readall()
+            except ResourceNotFoundError:
+                return None
+
+
+class BlobDocuments:
+    """`Documents` in one container of the host's storage."""
+
+    def __init__(self, service: BlobServiceClient, container: str) -> None:
+        self._container = service.get_container_client(container)
+
+    def ensure(self) -> None:
+        """Make the container."""
+        with translated("making the documents' container"):
+            try:
+                self._container.create_container()
+            except ResourceExistsError:
+                return
+
+    def write(self, name: str, document: object) -> None:
+        """See `Documents.write`."""
+        with translated(f"writing {name}"):
+            self._container.upload_blob(
+                name,
+                json.dumps(document, separators=(",", ":")).encode(),
+                overwrite=True,
+                content_settings=ContentSettings(content_type="application/json"),
+            )
+
+    def read(self, name: str) -> object | None:
+        """See `Documents.read`."""
+        with translated(f"reading {name}"):
+            try:
+                content = self._container.download_blob(name).readall()
+            except ResourceNotFoundError:
+                return None
+        document: object = json.loads(content)
+        return document
+
+
+def _is_folder(blob: BlobProperties) -> bool:
+    # Accounts with a hierarchical namespace, and Hadoop's older drivers, list directories as blobs.
+    metadata = blob.metadata or {}
+    return metadata.get("hdi_isfolder", "").lower() == "true" or str(blob.name).endswith("/")
+
+
+def _file(path: str, blob: BlobProperties) -> SourceFile:
+    etag = (blob.etag or "").strip('"') or None
+    return SourceFile(path, blob.size, whole_second(blob.last_modified), etag)

@@ -1,0 +1,103 @@
+"""Runs of the loader, through databricks-sdk."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from databricks.sdk import errors
+from databricks.sdk.errors.base import DatabricksError
+from databricks.sdk.service.jobs import RunLifeCycleState, RunResultState
+
+from hub_core.errors import Broken, Transient
+from hub_core.model import Run, RunState
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.service.jobs import BaseRun as SdkBaseRun
+    from databricks.sdk.service.jobs import Run as SdkRun
+    from databricks.sdk.service.jobs import RunState as SdkRunState
+
+LOADER_TASK = "bronze_load"
+_OVER = {RunLifeCycleState.TERMINATED, RunLifeCycleState.SKIPPED, RunLifeCycleState.INTERNAL_ERROR}
+_PENDING = {RunLifeCycleState.PENDING, RunLifeCycleState.QUEUED, RunLifeCycleState.BLOCKED}
+_PASSING = (
+    errors.TooManyRequests,
+    errors.TemporarilyUnavailable,
+    errors.DeadlineExceeded,
+    errors.InternalError,
+    errors.ResourceConflict,
+)
+
+
+class DatabricksJobs:
+    """`Jobs` in a workspace."""
+
+    def __init__(self, client: "WorkspaceClient", job_of: Callable[[str], str], catalog: str) -> None:
+        self._api = client.jobs
+        self._job_of = job_of
+        self._catalog = catalog
+
+    def submit(self, lob: str, batch_id: str, token: str) -> Run:
+        """See `Jobs.submit`."""
+        with _translated("jobs/run-now"):
+            waiter = self._api.run_now(
+                int(self._job_of(lob)),
+                idempotency_token=token,
+                job_parameters={"batch_id": batch_id, "catalog": self._catalog},
+            )
+            run_id = waiter.run_id
+        return self.get(str(run_id))
+
+    def get(self, run_id: str) -> Run:
+        """See `Jobs.get`."""
+        with _translated("jobs/runs/get"):
+            try:
+                return _run(self._api.get_run(int(run_id)))
+            except (errors.NotFound, errors.InvalidParameterValue):
+                return Run(run_id, RunState.LOST, message="the workspace does not know the run (any more)")
+
+    def find_active(self, lob: str, batch_id: str) -> Run | None:
+        """See `Jobs.find_active`."""
+        with _translated("jobs/runs/list"):
+            for run in self._api.list_runs(job_id=int(self._job_of(lob)), active_only=True):
+                parameters = {p.name: p.value for p in run.job_parameters or []}
+                if parameters.get("batch_id") == batch_id:
+                    return _run(run)
+        return None
+
+    def ping(self) -> None:
+        """See `Jobs.ping`."""
+        with _translated("jobs/runs/list"):
+            next(iter(self._api.list_runs(limit=1)), None)
+
+
+def _run(run: "SdkRun | SdkBaseRun") -> Run:
+    """The loader's task decides: in a LOB's own job a failed gold task does not make good files bad."""
+    loader = next((task for task in run.tasks or [] if task.task_key == LOADER_TASK), None)
+    state = loader.state if loader is not None and loader.state is not None else run.state
+    return Run(str(run.run_id), _state(state), run.run_page_url, state.state_message if state else None)
+
+
+def _state(state: "SdkRunState | None") -> RunState:
+    if state is None or state.life_cycle_state in _PENDING:
+        return RunState.PENDING
+    if state.life_cycle_state not in _OVER:
+        return RunState.RUNNING
+    if state.result_state in (RunResultState.SUCCESS, RunResultState.SUCCESS_WITH_FAILURES):
+        return RunState.SUCCESS
+    return RunState.CANCELED if state.result_state is RunResultState.CANCELED else RunState.FAILED
+
+
+@contextmanager
+def _translated(call: str) -> Iterator[None]:
+    try:
+        yield
+    except _PASSING as error:
+        raise Transient("JOBS_UNAVAILABLE", f"{call}: {error.error_code or type(error).__name__}") from error
+    except DatabricksError as error:
+        said = f"{call}: {error.error_code or type(error).__name__}: {error}"[:500]
+        raise Broken("JOBS_REFUSED", said) from error
+    except (OSError, TimeoutError, json.JSONDecodeError) as error:
+        # requests' connection errors are OSErrors; a proxy's HTML page is no JSON.
+        raise Transient("JOBS_UNAVAILABLE", f"{call}: {type(error).__name__}") from error

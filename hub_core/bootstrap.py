@@ -1,0 +1,118 @@
+"""Environment → Settings → Hub: the only place that makes adapters. Nothing connects before a Hub is asked for."""
+
+import threading
+import time
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from hub_core.identifiers import quote
+from hub_core.paths import parse_abfss
+from hub_core.settings import Settings
+
+if TYPE_CHECKING:
+    from hub_core.hub import Hub
+    from hub_core.ports import Sql
+
+DOCUMENTS = "delta-hub"
+_lock = threading.Lock()
+_hub: "Hub | None" = None
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def hub() -> "Hub":
+    """This process's Hub, made at the first call; Broken `BAD_SETTING` where the environment does not suffice."""
+    global _hub  # noqa: PLW0603 — the worker is one process per app, and a Hub is its only state
+    if _hub is None:
+        with _lock:
+            if _hub is None:
+                _hub = build(Settings.from_environment())
+    return _hub
+
+
+def build(settings: Settings) -> "Hub":
+    """A Hub on real adapters; makes the table, queues and container that it keeps its state in."""
+    from hub_core.adapters import blob, databricks_sign_in, jobs, queue, storage_accounts, table
+    from hub_core.gather import ConfigReader
+    from hub_core.hub import Hub
+    from hub_core.intake import Intake
+    from hub_core.overseer import Overseer
+    from hub_core.planning import Planner
+    from hub_core.tracker import Tracker
+
+    accounts = storage_accounts.Accounts(settings.storage_connections)
+    storage = storage_accounts.HostStorage()
+    loads = table.TableLoads(storage.tables())
+    queues = storage.queues()
+    load_queue = queue.StorageQueue(queues, queue.LOADS)
+    events = queue.StorageEvents(queues)
+    documents = blob.BlobDocuments(storage.blobs(), DOCUMENTS)
+    for store in (loads, load_queue, events, documents):
+        store.ensure()
+    config_source = blob.BlobConfigs(accounts, settings.config_root)
+    configs = ConfigReader(config_source, settings.catalog, settings.allowed_roots, settings.spokes)
+    tracker = Tracker(warehouse(settings), settings.catalog)
+    runs = jobs.DatabricksJobs(databricks_sign_in.workspace(settings), settings.job_of, settings.catalog)
+    planner = Planner(
+        configs=configs,
+        landing=blob.BlobLanding(accounts),
+        tracker=tracker,
+        loads=loads,
+        queue=load_queue,
+        documents=documents,
+        jobs=runs,
+        clock=now,
+        lookback_days=settings.lookback_days,
+        settle_seconds=settings.settle_seconds,
+    )
+    hosts = {parse_abfss(root).host for root in settings.allowed_roots}
+    return Hub(
+        planner=planner,
+        intake=Intake(
+            configs=configs,
+            loads=loads,
+            queue=load_queue,
+            events=events,
+            documents=documents,
+            clock=now,
+            endpoints=accounts.endpoints(hosts),
+        ),
+        overseer=Overseer(planner, configs, settings.sweep_minutes),
+        configs=configs,
+        dependencies={
+            "loads table": lambda: loads.get("ready"),
+            "documents": lambda: documents.read("ready"),
+            "configs": config_source.lobs,
+            "jobs": runs.ping,
+            "warehouse": tracker.ping,
+        },
+    )
+
+
+def warehouse(settings: Settings) -> "Sql":
+    """The SQL warehouse."""
+    from hub_core.adapters import databricks_sign_in
+    from hub_core.adapters.warehouse import WarehouseSql
+
+    return WarehouseSql(
+        settings.databricks_host, settings.warehouse_id, databricks_sign_in.for_connector(settings), time.monotonic
+    )
+
+
+def migrate(settings: Settings) -> list[str]:
+    """Make the hub's schema and tables in `settings.catalog`, again and again without harm; the statements that ran."""
+    return migrate_with(warehouse(settings), settings.catalog)
+
+
+def migrate_with(sql: "Sql", catalog: str) -> list[str]:
+    """As `migrate`, on any engine."""
+    statements = [f"CREATE SCHEMA IF NOT EXISTS {quote(catalog, 'bronze_metadata')}"]
+    tables = {one.name: one.read_text("utf-8") for one in files("ddl").iterdir() if one.name.endswith(".sql")}
+    statements += [text.replace("{catalog}", quote(catalog)) for _, text in sorted(tables.items())]
+    for statement in statements:
+        sql.execute(statement, {})
+    return statements

@@ -1,0 +1,104 @@
+"""What a decision needs, fetched: configs, candidates, and the tracker's view of them."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hub_core import feeds as feed_rules
+from hub_core.errors import Broken, Rejected
+from hub_core.feeds import House, ParsedConfig
+from hub_core.model import Feed, SourceFile
+from hub_core.paths import parents, topmost
+from hub_core.ports import Configs, Landing
+from hub_core.request import LoadRequest, Selection, require_feeds, select
+from hub_core.resolve import Candidates, Scope, candidates
+
+MAX_HEADS = 100
+"""Named files up to this many are asked for one by one; above, their folders are listed."""
+_CACHE_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class ConfigReader:
+    """The spokes' CSVs, parsed."""
+
+    configs: Configs
+    catalog: str
+    allowed_roots: tuple[str, ...]
+    spokes: Mapping[str, House]
+    monotonic: Callable[[], float] = time.monotonic
+    _lobs: tuple[float, frozenset[str]] = (0.0, frozenset())
+    _parsed: dict[str, tuple[float, ParsedConfig]] = field(default_factory=dict)
+
+    def lobs(self) -> frozenset[str]:
+        """The configured LOBs as they are now."""
+        found = self.configs.lobs()
+        self._lobs = (self.monotonic() + _CACHE_SECONDS, found)
+        return found
+
+    def read(self, lob: str) -> ParsedConfig:
+        """`lob`'s CSV as it is now; Rejected `UNKNOWN_LOB` if there is none."""
+        content = self.configs.read(lob)
+        if content is None:
+            raise Rejected("UNKNOWN_LOB", f"{lob}_config.csv is not under HUB_CONFIG_ROOT (any more)")
+        text = feed_rules.decode(content)
+        if text is None:
+            parsed = feed_rules.unreadable("the CSV is not UTF-8", "save it as UTF-8")
+        else:
+            parsed = feed_rules.parse_config(
+                text, lob=lob, catalog=self.catalog, allowed_roots=self.allowed_roots, spokes=self.spokes
+            )
+        self._parsed[lob] = (self.monotonic() + _CACHE_SECONDS, parsed)
+        return parsed
+
+    def check(self, request: LoadRequest) -> Selection:
+        """The feeds that `request` means, or Rejected if there are none.
+
+        A request that fits what was read in the last seconds costs no look at storage; one that does not fit is held
+        against storage as it is now, since a spoke may have released its CSV just before it asks for a load.
+        """
+        now = self.monotonic()
+        fresh_lobs, lobs = self._lobs
+        if now < fresh_lobs:
+            try:
+                selection = select(request, lobs)
+                fresh, parsed = self._parsed.get(selection.lob, (0.0, None))
+                if parsed is not None and now < fresh:
+                    require_feeds(parsed.feeds, selection)
+                    return selection
+            except Rejected:
+                pass  # not fitting what was read earlier is no answer: ask storage, below
+        selection = select(request, self.lobs())
+        parsed = self.read(selection.lob)
+        if parsed.readable:
+            require_feeds(parsed.feeds, selection)
+        return selection
+
+
+def usable(config: ParsedConfig) -> ParsedConfig:
+    """`config`, or Broken `CONFIG_UNREADABLE` if it could not be read as one."""
+    if not config.readable:
+        first = config.errors[0]
+        raise Broken("CONFIG_UNREADABLE", f"line {first.line}: {first.message}; {first.remedy}")
+    return config
+
+
+def find_files(landing: Landing, feeds: Sequence[Feed], scope: Scope) -> Candidates:
+    """What the feeds' folders hold for them; each folder is listed once."""
+    return candidates(_listed(landing, topmost(feed.source_path for feed in feeds)), feeds, scope)
+
+
+def look_at(landing: Landing, paths: Sequence[str], feeds: Sequence[Feed], scope: Scope) -> Candidates:
+    """What the feeds want of the files named `paths`, as storage has them now."""
+    wanted = [path for path in paths if any(path.startswith(feed.source_path) for feed in feeds)]
+    if len(wanted) <= MAX_HEADS:
+        found = [file for path in wanted if (file := landing.head(path)) is not None]
+        return candidates(found, feeds, scope)
+    named = set(wanted)
+    listed = _listed(landing, parents(wanted))
+    return candidates((file for file in listed if file.path in named), feeds, scope)
+
+
+def _listed(landing: Landing, folders: Sequence[str]) -> Iterator[SourceFile]:
+    for folder in folders:
+        yield from landing.list(folder)

@@ -1,0 +1,270 @@
+"""The hub, as its shells call it: accept, plan, drain, reconcile, status. Gather → decide → apply."""
+
+import json
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hub_core.errors import Broken, FieldError, HubError, Rejected
+from hub_core.gather import ConfigReader
+from hub_core.intake import Drained, Intake
+from hub_core.load import Load
+from hub_core.messages import LoadMessage
+from hub_core.model import FileOutcome, FileStatus, LoadState, Trigger, digest
+from hub_core.overseer import SWEEP_DOCUMENT, Overseer, Reconciled, iso
+from hub_core.planning import Planner
+from hub_core.request import LoadRequest, parse_request
+
+log = logging.getLogger(__name__)
+
+MAX_DRY_RUN_FILES = 1_000
+MAX_PAGE = 200
+DEFAULT_PAGE = 50
+MAX_FILES_PAGE = 5_000
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+type Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """One dependency, tried."""
+
+    name: str
+    ok: bool
+    milliseconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """The one object that triggers call."""
+
+    planner: Planner
+    intake: Intake
+    overseer: Overseer
+    configs: ConfigReader
+    dependencies: Mapping[str, Callable[[], object]]
+
+    # asked by callers
+
+    def accept(self, body: bytes, *, idempotency_key: str | None = None, caller: str = "") -> Load | Json:
+        """Take a load request: the load to answer 202 with, or for `dry_run` what it would do.
+
+        With an idempotency key the same body is the same load; another body is Rejected, 422. Once the record is there
+        the load will be planned, even if this process ends now: `reconcile` finds records that nobody moves on.
+        """
+        request = parse_request(body)
+        if idempotency_key is not None and _KEY.fullmatch(idempotency_key) is None:
+            problem = FieldError("Idempotency-Key", "is empty, too long or not ASCII", "send 1 to 255 characters")
+            raise Rejected("BAD_REQUEST", f"Idempotency-Key: {problem.message}", errors=[problem])
+        if request.dry_run:
+            return self._dry_run(request)
+        selection = self.configs.check(request)
+        now = self.planner.clock()
+        body_hash = digest(request.model_dump_json())
+        load = Load(
+            id=digest("load", caller, idempotency_key) if idempotency_key else uuid.uuid4().hex,
+            lob=selection.lob,
+            trigger=Trigger.REQUEST,
+            request=request,
+            created_at=now,
+            updated_at=now,
+            body_hash=body_hash if idempotency_key else None,
+        )
+        if not self.planner.loads.insert(load):
+            return self._same_again(load.id, body_hash)
+        try:
+            self.planner.queue.put(LoadMessage(load_id=load.id).to_json())
+        except HubError as error:
+            log.warning("accepted, but not queued yet: %s", error.message, extra={"load_id": load.id})
+        return load
+
+    def _same_again(self, load_id: str, body_hash: str) -> Load:
+        first = self.get(load_id)
+        if first.body_hash != body_hash:
+            problem = FieldError("Idempotency-Key", "was used for another body", "use a new key for a new request")
+            raise Rejected("KEY_REUSED", f"Idempotency-Key: {problem.message}", status=422, errors=[problem])
+        return first
+
+    def _dry_run(self, request: LoadRequest) -> Json:
+        lob, found, plan, problems = self.planner.dry_run(request)
+        return {
+            "dry_run": True,
+            "lob": lob,
+            "counts": {"due": len(plan.claims), **dict(sorted((found.skipped + plan.skipped).items()))},
+            "files": [
+                {
+                    "path": claim.file.path,
+                    "size": claim.file.size,
+                    "modified": iso(claim.file.modified),
+                    "category": claim.feed.category,
+                    "subcategory": claim.feed.subcategory,
+                    "dest_table": claim.feed.table,
+                    "attempt": claim.attempt,
+                }
+                for claim in plan.claims[:MAX_DRY_RUN_FILES]
+            ],
+            "waits_on": sorted(plan.held_by),
+            "config_errors": [problem.model_dump() for problem in problems],
+        }
+
+    def get(self, load_id: str) -> Load:
+        """The load; Rejected, 404, if there is none. Needs no warehouse."""
+        stored = self.planner.loads.get(load_id) if _ID.fullmatch(load_id) else None
+        if stored is None:
+            raise Rejected("NO_SUCH_LOAD", f"there is no load {load_id[:80]!r}", status=404)
+        return stored.load
+
+    def page(
+        self, *, lob: str | None = None, status: str | None = None, limit: str | None = None, after: str | None = None
+    ) -> tuple[Sequence[Load], str | None]:
+        """A page of loads, newest first, and where to go on."""
+        state = _one_of(LoadState, "status", status)
+        return self.planner.loads.page(lob or None, state, _limit(limit, DEFAULT_PAGE, MAX_PAGE), after or None)
+
+    def files(
+        self, load_id: str, *, status: str | None = None, limit: str | None = None, after: str | None = None
+    ) -> tuple[Sequence[FileOutcome], str | None]:
+        """A page of the load's files as the tracker has them, and where to go on."""
+        load = self.get(load_id)
+        most = _limit(limit, 1_000, MAX_FILES_PAGE)
+        if after and _ID.fullmatch(after) is None:
+            problem = FieldError("continuation", "is not one of ours", "follow nextLink as it is")
+            raise Rejected("BAD_REQUEST", f"continuation: {problem.message}", errors=[problem])
+        page = self.planner.tracker.files(load.id, _one_of(FileStatus, "status", status), after or "", most + 1)
+        return page[:most], page[most - 1].tracker_id if len(page) > most else None
+
+    def feeds(self) -> Json:
+        """The feeds of every CSV as it is now, with what the last sweep found of each."""
+        swept = self.planner.documents.read(SWEEP_DOCUMENT)
+        as_of, found = None, {}
+        if isinstance(swept, dict):
+            as_of = swept["as_of"]
+            found = {_feed_key(row): row for row in swept["value"]}
+        value: list[Json] = []
+        errors: list[Json] = []
+        for lob in sorted(self.configs.lobs()):
+            config = self.configs.read(lob)
+            errors += [
+                {
+                    "lob": lob,
+                    "line": e.line,
+                    "column": e.column,
+                    "value": e.value,
+                    "message": e.message,
+                    "remedy": e.remedy,
+                }
+                for e in config.errors
+            ]
+            for feed in config.feeds:
+                row: Json = {
+                    "lob": feed.lob,
+                    "category": feed.category,
+                    "subcategory": feed.subcategory,
+                    "file_pattern": feed.file_pattern,
+                    "source_path": feed.source_path,
+                    "file_format": feed.file_format,
+                    "dest_table": feed.table,
+                    "is_active": feed.is_active,
+                    "files": None,
+                    "due": None,
+                    "oldest_due_at": None,
+                    "lag_seconds": None,
+                    "newest_file": None,
+                    "newest_file_at": None,
+                }
+                value.append({**row, **found.get(_feed_key(row), {}), "is_active": feed.is_active})
+        return {"as_of": as_of, "value": value, "config_errors": errors}
+
+    def ready(self) -> list[Readiness]:
+        """Every dependency, tried one after the other."""
+        return [_try(name, check) for name, check in self.dependencies.items()]
+
+    # asked by triggers
+
+    def take_event(self, body: str) -> bool:
+        """Keep a blob event for the next drain; False where it is of nothing of ours."""
+        return self.intake.take(body)
+
+    def drain(self) -> Drained:
+        """Turn the waiting events into loads."""
+        return self.intake.drain()
+
+    def plan(self, message: str) -> None:
+        """Move a load on by one message of the queue `loads`."""
+        self.planner.handle(LoadMessage.from_json(message))
+
+    def poisoned(self, message: str) -> None:
+        """End the load of a message that failed five times; its claims are released by `reconcile`."""
+        load_id = LoadMessage.from_json(message).load_id
+        stored = self.planner.loads.get(load_id)
+        if stored is not None and stored.load.state in (LoadState.ACCEPTED, LoadState.SUBMITTING):
+            said = "planning failed five times for a reason that the hub does not know; see the function's log"
+            self.planner.fail(stored, Broken("POISONED", said), claims_open=True)
+
+    def reconcile(self) -> Reconciled:
+        """Move on what stands still, and look over the feeds once an hour."""
+        seen = self.overseer.reconcile()
+        if self.overseer.sweep_is_due():
+            self.overseer.sweep()
+        return seen
+
+
+def file_json(file: FileOutcome) -> Json:
+    """A tracker row as `GET loads/{id}/files` shows it."""
+    return {
+        "tracker_id": file.tracker_id,
+        "category": file.category,
+        "subcategory": file.subcategory,
+        "file_name": file.file_name,
+        "path": file.path,
+        "dest_table": file.dest_table,
+        "status": file.status,
+        "size": file.size,
+        "modified": iso(file.modified),
+        "attempt": file.attempt,
+        "row_count": file.row_count,
+        "rejected_count": file.rejected_count,
+        "error_code": file.error_code,
+        "error_message": file.error_message,
+        "updated_at": iso(file.updated_at) if file.updated_at else None,
+    }
+
+
+def _feed_key(row: Mapping[str, object]) -> str:
+    return json.dumps([row[name] for name in ("lob", "category", "subcategory", "file_pattern")])
+
+
+def _one_of[State: (LoadState, FileStatus)](kind: type[State], field: str, text: str | None) -> State | None:
+    if not text:
+        return None
+    try:
+        return kind(text.upper())
+    except ValueError:
+        problem = FieldError(field, "is no such state", f"use one of {', '.join(kind)}")
+        raise Rejected("BAD_REQUEST", f"{field}: {problem.message}", errors=[problem]) from None
+
+
+def _limit(text: str | None, default: int, most: int) -> int:
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= most):
+        problem = FieldError("limit", "is not a page size", f"use a whole number from 1 to {most}")
+        raise Rejected("BAD_REQUEST", f"limit: {problem.message}", errors=[problem])
+    return int(text)
+
+
+def _try(name: str, check: Callable[[], object]) -> Readiness:
+    start = time.perf_counter()
+    error = None
+    try:
+        check()
+    except HubError as problem:
+        error = f"{problem.code}: {problem.message}"[:500]
+    return Readiness(name, error is None, round((time.perf_counter() - start) * 1000, 1), error)

@@ -1,0 +1,110 @@
+"""Events in: many messages become one load per LOB."""
+
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hub_core.errors import Rejected
+from hub_core.events import NotAnEvent, assign, path_of, read_event
+from hub_core.gather import ConfigReader
+from hub_core.load import Load
+from hub_core.messages import LoadMessage
+from hub_core.model import Trigger
+from hub_core.planning import paths_document
+from hub_core.ports import Clock, Documents, Event, Events, Loads, Queue
+from hub_core.request import LoadRequest
+
+log = logging.getLogger(__name__)
+
+MAX_EVENTS = 20_000
+MAX_DEQUEUES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What a drain did with the messages it found."""
+
+    events: int = 0
+    """Messages received."""
+    ignored: int = 0
+    """Events of other things than complete files, duplicates, and files that no feed wants."""
+    poisoned: int = 0
+    loads: tuple[str, ...] = ()
+    """The loads made, one per LOB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Takes blob events in, and drains them into loads."""
+
+    configs: ConfigReader
+    loads: Loads
+    queue: Queue
+    events: Events
+    documents: Documents
+    clock: Clock
+    endpoints: Mapping[str, str]
+    """See `hub_core.events.path_of`."""
+
+    def take(self, body: str) -> bool:
+        """Keep an event that may be of ours; whether it was kept. Storage decides later what is there."""
+        try:
+            arrival = read_event(body)
+        except NotAnEvent as error:
+            raise Rejected("NOT_AN_EVENT", str(error)) from error
+        if arrival is None or path_of(arrival.url, self.endpoints) is None:
+            return False
+        self.events.put(body)
+        return True
+
+    def drain(self) -> Drained:
+        """Make one load per LOB of all waiting events. A message is deleted only once its load is queued."""
+        received: list[Event] = []
+        while len(received) < MAX_EVENTS and (batch := self.events.receive(MAX_EVENTS - len(received))):
+            received.extend(batch)
+        if not received:
+            return Drained()
+        good, paths, poisoned = [], [], 0
+        for event in received:
+            try:
+                arrival = read_event(event.body)
+            except NotAnEvent:
+                arrival = None
+                poisoned += 1
+                self.events.poison(event)
+                continue
+            if event.dequeue_count > MAX_DEQUEUES:
+                poisoned += 1
+                self.events.poison(event)
+                continue
+            good.append(event)
+            path = path_of(arrival.url, self.endpoints) if arrival else None
+            if path is not None:
+                paths.append(path)
+        configs = {lob: self.configs.read(lob) for lob in sorted(self.configs.lobs())} if paths else {}
+        arrivals = assign(paths, configs)
+        made = tuple(self._load(lob, wanted) for lob, wanted in arrivals.by_lob.items())
+        self.events.delete(good)
+        named = len({path for wanted in arrivals.by_lob.values() for path in wanted})
+        drained = Drained(len(received), len(good) - named, poisoned, made)
+        log.info(
+            "drained blob events", extra={"events": drained.events, "loads": len(made), "ignored": drained.ignored}
+        )
+        return drained
+
+    def _load(self, lob: str, paths: list[str]) -> str:
+        now = self.clock()
+        load = Load(
+            id=uuid.uuid4().hex,
+            lob=lob,
+            trigger=Trigger.EVENT,
+            request=LoadRequest(lob=lob),
+            created_at=now,
+            updated_at=now,
+        )
+        # In this order a crash leaves at most a list of paths that nobody reads; the messages come again.
+        self.documents.write(paths_document(load.id), paths)
+        self.loads.insert(load)
+        self.queue.put(LoadMessage(load_id=load.id).to_json())
+        return load.id

@@ -1,0 +1,312 @@
+"""A load, step by step: plan, submit, follow, settle. Every step may be repeated, and stopped at any point.
+
+ACCEPTED ─plan─► SUBMITTING ─submit─► RUNNING ─follow─► SUCCESS | PARTIAL | FAILED | CANCELED
+    └─► EMPTY                  ▲            │
+                               └─ a run ended without finishing its claims, at most twice
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from hub_core.codes import FileError
+from hub_core.errors import Broken, Conflict, HubError, Rejected, Transient
+from hub_core.gather import ConfigReader, find_files, look_at, usable
+from hub_core.load import MAX_CONFIG_ERRORS, ConfigProblem, FileCounts, Load, Problem, final_state
+from hub_core.messages import LoadMessage
+from hub_core.model import Feed, FileStatus, LoadState, Outcome, Run, RunState, Trigger
+from hub_core.ports import Clock, Documents, Jobs, Landing, Loads, Queue, Stored
+from hub_core.request import EVERYTHING, LoadRequest, require_feeds, select, window_of
+from hub_core.resolve import Candidates, Plan, Scope, files_due, foreign_holders, settled_before
+from hub_core.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+MAX_SUBMISSIONS = 3
+COUNT_FROM = 5
+"""The look from which a run's files are counted: the warehouse is awake from planning, and short runs need no count."""
+FOLLOW_SECONDS = (1, 2, 2, 3, 4, 5, 8, 10, 15, 20, 30)
+"""Waits between looks at a young run; an older one is `reconcile`'s, once a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Moves loads from ACCEPTED to their final state."""
+
+    configs: ConfigReader
+    landing: Landing
+    tracker: Tracker
+    loads: Loads
+    queue: Queue
+    documents: Documents
+    jobs: Jobs
+    clock: Clock
+    lookback_days: int
+    settle_seconds: int
+
+    def handle(self, message: LoadMessage) -> None:
+        """Move a load on by what its record says; passing faults put the message back, for up to an hour."""
+        stored = self.loads.get(message.load_id)
+        if stored is None:
+            log.warning("message for a load that does not exist", extra={"load_id": message.load_id})
+            return
+        try:
+            again = self.advance(stored, message.looks)
+            if again is not None:
+                self.queue.put(LoadMessage(load_id=message.load_id, looks=message.looks + 1).to_json(), again)
+        except Conflict:
+            # Somebody else moved the load on, and does the rest. Only claims made too late for that are left over.
+            log.info("another process moved the load on", extra={"load_id": message.load_id})
+            current = self.loads.get(message.load_id)
+            if stored.load.state is LoadState.ACCEPTED and current is not None and current.load.state.is_final:
+                self._put_up_for_release(current)
+        except Transient as fault:
+            self._put_back(message, fault)
+
+    def advance(self, stored: Stored, looks: int = 0) -> int | None:
+        """Do the load's next steps, as far as they can be done now; seconds until the next look, or None."""
+        state = stored.load.state
+        if state is LoadState.ACCEPTED:
+            stored = self._plan(stored)
+        if stored.load.state is LoadState.SUBMITTING:
+            stored = self._submit(stored)
+        elif stored.load.state in (LoadState.RUNNING, LoadState.CANCELING) and state is not LoadState.ACCEPTED:
+            stored = self._follow(stored, count=COUNT_FROM <= looks < len(FOLLOW_SECONDS))
+            if stored.load.state is LoadState.SUBMITTING:
+                stored = self._submit(stored)
+        elif stored.load.claims_open:
+            stored = self._release(stored)
+        if not stored.load.is_open or looks >= len(FOLLOW_SECONDS):
+            return None
+        return FOLLOW_SECONDS[looks]
+
+    def dry_run(self, request: LoadRequest) -> tuple[str, Candidates, Plan, tuple[ConfigProblem, ...]]:
+        """What a load of `request` would claim now: its LOB, the candidates, the plan, and the CSV's errors."""
+        selection = select(request, self.configs.lobs())
+        config = usable(self.configs.read(selection.lob))
+        feeds = require_feeds(config.feeds, selection)
+        found = find_files(self.landing, feeds, self._scope(request))
+        plan = files_due(
+            found.wanted,
+            self.tracker.tracked(found.wanted),
+            batch_id="",
+            trigger=Trigger.REQUEST,
+            force=request.force,
+        )
+        return selection.lob, found, plan, tuple(map(ConfigProblem.of, config.errors[:MAX_CONFIG_ERRORS]))
+
+    def fail(self, stored: Stored, error: HubError, *, claims_open: bool) -> Stored:
+        """End the load as FAILED; claims that its batch may hold are released later, by `reconcile`."""
+        now = self.clock()
+        problem = Problem(code=error.code, message=error.message[:2000])
+        return self.loads.update(
+            stored, stored.load.moved(now, state=LoadState.FAILED, error=problem, claims_open=claims_open)
+        )
+
+    # plan: gather → decide → apply
+
+    def _plan(self, stored: Stored) -> Stored:
+        try:
+            return self._claim(stored)
+        except (Broken, Rejected) as error:
+            return self.fail(stored, error, claims_open=True)
+
+    def _claim(self, stored: Stored) -> Stored:
+        load = stored.load
+        config = self.configs.read(load.lob)
+        problems = tuple(map(ConfigProblem.of, config.errors[:MAX_CONFIG_ERRORS]))
+        if not config.readable:
+            now = self.clock()
+            error = Problem(code="CONFIG_UNREADABLE", message=f"{load.lob}_config.csv: {config.errors[0].message}")
+            return self.loads.update(
+                stored, load.moved(now, state=LoadState.FAILED, error=error, config_errors=problems, claims_open=True)
+            )
+        self.tracker.sync(load.lob, config, deactivate=True)
+        found = self._candidates(load, config.feeds)
+        tracked = self.tracker.tracked(found.wanted) if found.wanted else []
+        plan = files_due(found.wanted, tracked, batch_id=load.id, trigger=load.trigger, force=load.request.force)
+        holders: dict[str, str | None] = dict(plan.held_by)
+        if plan.claims:
+            self.tracker.claim(load.id, plan.claims)
+        ours = self.tracker.claimed(load.id)
+        if len(ours) < len(plan.claims):
+            holders.update(foreign_holders(plan.claims, ours, self.tracker.tracked(found.wanted), load.id))
+        waits_on = self._open_holders(load.lob, holders)
+        now = self.clock()
+        if ours:
+            return self.loads.update(
+                stored,
+                load.moved(
+                    now,
+                    state=LoadState.SUBMITTING,
+                    submissions=load.submissions + 1,
+                    files=FileCounts(total=len(ours), claimed=len(ours)),
+                    waits_on=waits_on,
+                    config_errors=problems,
+                ),
+            )
+        state = LoadState.RUNNING if waits_on else LoadState.EMPTY
+        return self.loads.update(stored, load.moved(now, state=state, waits_on=waits_on, config_errors=problems))
+
+    def _candidates(self, load: Load, feeds: tuple[Feed, ...]) -> Candidates:
+        if load.trigger in (Trigger.EVENT, Trigger.SWEEP):
+            paths = self.documents.read(paths_document(load.id))
+            if not isinstance(paths, list):
+                raise Broken("PATHS_LOST", "the list of files that this load was made for is gone")
+            active = [feed for feed in feeds if feed.is_active]
+            return look_at(self.landing, [str(path) for path in paths], active, Scope(EVERYTHING))
+        selection = select(load.request, {load.lob, *self.configs.lobs()})
+        return find_files(self.landing, require_feeds(feeds, selection), self._scope(load.request))
+
+    def _scope(self, request: LoadRequest) -> Scope:
+        now = self.clock()
+        return Scope(
+            window_of(request, now, self.lookback_days), request.file_name, settled_before(now, self.settle_seconds)
+        )
+
+    def _open_holders(self, lob: str, holders: Mapping[str, str | None]) -> tuple[str, ...]:
+        """Of the batches that hold files we want, those that are still at work.
+
+        A batch without a record is a notebook's: it gets one here, if its claims name the run, so that its state shows
+        and its dead claims are released. A finished load's claims are leftovers, which are put up for release.
+        """
+        waits_on = []
+        for batch_id, run_id in sorted(holders.items()):
+            held = self.loads.get(batch_id)
+            if held is None and run_id is None:
+                log.warning("claims of an unknown batch without a run", extra={"load_id": batch_id})
+            elif held is None:
+                self.loads.insert(adopted(batch_id, lob, str(run_id), self.clock()))
+                waits_on.append(batch_id)
+            elif held.load.state.is_final:
+                self._put_up_for_release(held)
+            else:
+                waits_on.append(batch_id)
+        return tuple(waits_on)
+
+    def _put_up_for_release(self, stored: Stored) -> None:
+        if not stored.load.claims_open:
+            self.loads.update(stored, stored.load.moved(self.clock(), claims_open=True))
+
+    # submit
+
+    def _submit(self, stored: Stored) -> Stored:
+        load = stored.load
+        try:
+            run = self.jobs.submit(load.lob, load.id, token=f"{load.id}-{load.submissions}")
+        except Broken as error:
+            return self.fail(stored, error, claims_open=True)
+        now = self.clock()
+        return self.loads.update(
+            stored, load.ran(now, run, state=LoadState.RUNNING, submitted_at=load.submitted_at or now)
+        )
+
+    # follow and settle
+
+    def _follow(self, stored: Stored, *, count: bool) -> Stored:
+        load = stored.load
+        if load.run_id is None:
+            return self._conclude(stored, Outcome(), canceled=load.state is LoadState.CANCELING)
+        if load.settled:
+            return self._conclude(stored, self.tracker.outcome(load.id), canceled=load.state is LoadState.CANCELING)
+        run = self.jobs.get(load.run_id)
+        if not run.state.is_over:
+            return self._progress(stored, run, count=count)
+        canceled = load.state is LoadState.CANCELING or run.state is RunState.CANCELED
+        outcome = self.tracker.outcome(load.id)
+        if outcome.count(FileStatus.CLAIMED):
+            resubmit = not canceled and load.trigger is not Trigger.NOTEBOOK and load.submissions < MAX_SUBMISSIONS
+            now = self.clock()
+            if resubmit:
+                log.warning("the run ended with open claims", extra={"load_id": load.id, "run_id": run.run_id})
+                changes = {"state": LoadState.SUBMITTING, "submissions": load.submissions + 1}
+                return self.loads.update(stored, load.ran(now, run).counted(now, outcome, **changes))
+            self.tracker.settle(load.id, *_ending(run, canceled=canceled))
+            outcome = self.tracker.outcome(load.id)
+        stored = self.loads.update(stored, load.ran(self.clock(), run, settled=True))
+        return self._conclude(stored, outcome, canceled=canceled)
+
+    def _progress(self, stored: Stored, run: Run, *, count: bool) -> Stored:
+        now = self.clock()
+        seen = stored.load.ran(now, run)
+        if count:
+            seen = seen.counted(now, self.tracker.outcome(stored.load.id))
+        unchanged = seen.model_copy(update={"updated_at": stored.load.updated_at}) == stored.load
+        return stored if unchanged else self.loads.update(stored, seen)
+
+    def _conclude(self, stored: Stored, outcome: Outcome, *, canceled: bool) -> Stored:
+        """Give the load its final state, unless loads that it waits on still work on their files."""
+        load, now = stored.load, self.clock()
+        waited = [held.load for batch_id in load.waits_on if (held := self.loads.get(batch_id)) is not None]
+        if not canceled and not all(other.settled or other.state.is_final for other in waited):
+            seen = load.counted(now, outcome)
+            return stored if seen.files == load.files else self.loads.update(stored, seen)
+        unwell = [other.id for other in waited if not other.went_well]
+        state = final_state(outcome, canceled=canceled, waited_well=not unwell)
+        error = _why(state, outcome, unwell)
+        return self.loads.update(stored, load.counted(now, outcome, state=state, error=error))
+
+    def _release(self, stored: Stored) -> Stored:
+        """End the claims of a load that failed before, once no run of its batch is alive."""
+        load = stored.load
+        run = self.jobs.get(load.run_id) if load.run_id else self.jobs.find_active(load.lob, load.id)
+        now = self.clock()
+        if run is not None and not run.state.is_over:
+            return stored if load.run_id else self.loads.update(stored, load.ran(now, run))
+        self.tracker.settle(load.id, FileError.RELEASED, "the load ended before this file was loaded; it is due again")
+        return self.loads.update(stored, load.counted(now, self.tracker.outcome(load.id), claims_open=False))
+
+    def _put_back(self, message: LoadMessage, fault: Transient) -> None:
+        now = self.clock().timestamp()
+        again = message.after_fault(now)
+        extra = {"load_id": message.load_id, "code": fault.code, "faults": message.faults + 1}
+        if again is not None:
+            log.warning("a passing fault, trying again later: %s", fault.message, extra=extra)
+            self.queue.put(again.to_json(), int(fault.retry_after or again.delay_seconds))
+            return
+        log.error("an hour of passing faults: %s", fault.message, extra=extra)
+        current = self.loads.get(message.load_id)
+        if current is not None and current.load.state in (LoadState.ACCEPTED, LoadState.SUBMITTING):
+            self.fail(current, fault, claims_open=True)
+
+
+def paths_document(load_id: str) -> str:
+    """The name of the document that lists an event load's files."""
+    return f"paths/{load_id}.json"
+
+
+def adopted(batch_id: str, lob: str, run_id: str, now: datetime) -> Load:
+    """The record of a batch that a notebook planned: its run is followed like any other."""
+    return Load(
+        id=batch_id,
+        state=LoadState.RUNNING,
+        lob=lob,
+        trigger=Trigger.NOTEBOOK,
+        request=LoadRequest(lob=lob),
+        run_id=run_id,
+        submissions=1,
+        created_at=now,
+        updated_at=now,
+        submitted_at=now,
+    )
+
+
+def _ending(run: Run, *, canceled: bool) -> tuple[FileError, str]:
+    if canceled:
+        return FileError.CANCELED, "the load was canceled before this file was loaded"
+    said = f": {run.message}" if run.message else ""
+    return FileError.RUN_LOST, f"run {run.run_id} ended ({run.state}) without finishing this file{said}"[:1000]
+
+
+def _why(state: LoadState, outcome: Outcome, unwell: Sequence[str]) -> Problem | None:
+    if state in (LoadState.SUCCESS, LoadState.EMPTY):
+        return None
+    if state is LoadState.CANCELED:
+        return Problem(code="CANCELED", message="the load was canceled")
+    bad = outcome.count(FileStatus.FAILED), outcome.count(FileStatus.QUARANTINED)
+    if any(bad):
+        said = f"{bad[0]} files FAILED and {bad[1]} QUARANTINED of {outcome.total}; GET its files for the reasons"
+        return Problem(code="FILES_NOT_LOADED", message=said)
+    said = f"due files were claimed by loads that did not end well: {', '.join(unwell[:5])}"
+    return Problem(code="WAITED_LOAD_FAILED", message=said)

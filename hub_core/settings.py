@@ -1,0 +1,157 @@
+"""The service's settings: one frozen value, read from the environment. docs/settings.md is made from this."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from hub_core.errors import Broken, Rejected
+from hub_core.feeds import House
+from hub_core.identifiers import is_identifier
+from hub_core.paths import folder
+
+
+def _setting(env: str, sentence: str, example: str, parse: Callable[[str], object], **default: Any) -> Any:
+    """A field read from the variable `env`; without `default` it must be set."""
+    return field(metadata={"env": env, "sentence": sentence, "example": example, "parse": parse}, **default)
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _identifier(text: str) -> str:
+    if not is_identifier(text):
+        raise ValueError("not a SQL identifier")
+    return text
+
+
+def _whole(text: str) -> int:
+    if (number := int(text)) < 0:
+        raise ValueError("below 0")
+    return number
+
+
+def _address(text: str) -> str:
+    url = text if "://" in text else f"https://{text}"
+    return url.rstrip("/")
+
+
+def _roots(text: str) -> tuple[str, ...]:
+    roots = json.loads(text) if text.lstrip().startswith("[") else text.split(",")
+    found = tuple(folder(root.strip()) for root in roots if root.strip())
+    if not found:
+        raise ValueError("empty")
+    return found
+
+
+def _text_map(text: str) -> Mapping[str, str]:
+    data = json.loads(text)
+    if not isinstance(data, dict) or not all(isinstance(value, str | int) for value in data.values()):
+        raise ValueError("not a JSON object of strings")
+    return {str(key): str(value) for key, value in data.items()}
+
+
+def _spokes(text: str) -> Mapping[str, House]:
+    data = json.loads(text)
+    return {
+        str(lob): House(tuple(folder(source) for source in house["sources"]), tuple(house["schemas"]))
+        for lob, house in data.items()
+    }
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Settings:
+    """Everything that differs between two installations. Has no repr: some of it is secret."""
+
+    catalog: str = _setting("HUB_CATALOG", "The Unity Catalog of this environment.", "prod", _identifier)
+    config_root: str = _setting(
+        "HUB_CONFIG_ROOT",
+        "The folder that holds each spoke's <lob>_config.csv.",
+        "abfss://config@acct.dfs.core.windows.net/feeds/",
+        folder,
+    )
+    allowed_roots: tuple[str, ...] = _setting(
+        "HUB_ALLOWED_ROOTS",
+        "The folders that feeds may read below, comma-separated.",
+        "abfss://raw@acct.dfs.core.windows.net/",
+        _roots,
+    )
+    loader_job_id: str = _setting("HUB_LOADER_JOB_ID", "The Databricks job that loads.", "123456789", _text)
+    databricks_host: str = _setting(
+        "DATABRICKS_HOST", "The workspace's address.", "https://adb-1.2.azuredatabricks.net", _address
+    )
+    warehouse_id: str = _setting("HUB_WAREHOUSE_ID", "The SQL warehouse that plans.", "1a2b3c4d5e6f7a8b", _text)
+    loader_jobs: Mapping[str, str] = _setting(
+        "HUB_LOADER_JOBS",
+        "Jobs of LOBs that have one of their own, as JSON.",
+        '{"falcon": "987654321"}',
+        _text_map,
+        default_factory=dict,
+    )
+    databricks_token: str | None = _setting(
+        "DATABRICKS_TOKEN",
+        "An access token; absent, the managed identity signs in.",
+        "dapi…",
+        _text,
+        default=None,
+    )
+    lookback_days: int = _setting(
+        "HUB_LOOKBACK_DAYS", "Days before today that a request without dates looks at.", "7", _whole, default=7
+    )
+    settle_seconds: int = _setting(
+        "HUB_SETTLE_SECONDS",
+        "Listings ignore files younger than this, as they may still be being written.",
+        "30",
+        _whole,
+        default=30,
+    )
+    spokes: Mapping[str, House] = _setting(
+        "HUB_SPOKES",
+        "LOBs that live elsewhere than in <allowed root>/<lob>/ and <lob>_*, as JSON.",
+        '{"falcon": {"sources": ["abfss://raw@acct.dfs.core.windows.net/f/"], "schemas": ["falcon_*"]}}',
+        _spokes,
+        default_factory=dict,
+    )
+    storage_connections: Mapping[str, str] = _setting(
+        "HUB_STORAGE_CONNECTIONS",
+        "Connection strings of storage accounts that the identity cannot reach, by host, as JSON.",
+        '{"acct.dfs.core.windows.net": "BlobEndpoint=…"}',
+        _text_map,
+        default_factory=dict,
+    )
+    sweep_minutes: int = _setting(
+        "HUB_SWEEP_MINUTES", "Minutes between two looks over all feeds; 0 for never.", "60", _whole, default=60
+    )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """The settings; Broken `BAD_SETTING` naming every variable that is missing or bad, each with an example."""
+        env = os.environ if environment is None else environment
+        values: dict[str, Any] = {}
+        problems = []
+        for one in fields(cls):
+            meta = one.metadata
+            text = env.get(meta["env"], "").strip()
+            optional = one.default is not _MISSING or one.default_factory is not _MISSING
+            if not text:
+                if not optional:
+                    problems.append(f"{meta['env']} is not set ({meta['sentence']} E.g. {meta['example']})")
+                continue
+            try:
+                values[one.name] = meta["parse"](text)
+            except (ValueError, TypeError, KeyError, AttributeError, Rejected):
+                # The value stays out of the message: it may be a secret.
+                problems.append(f"{meta['env']} cannot be read ({meta['sentence']} E.g. {meta['example']})")
+        if problems:
+            raise Broken("BAD_SETTING", "; ".join(problems))
+        return cls(**values)
+
+    def job_of(self, lob: str) -> str:
+        """The job that loads `lob`."""
+        return self.loader_jobs.get(lob, self.loader_job_id)
+
+
+_MISSING = fields(Settings)[0].default
+"""What dataclasses puts where a field has no default."""
