@@ -4,13 +4,16 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hubctl.documents import CellProblem
 from hubctl.failures import Exit, Refused
 from hubctl.shell import JsonOption, Output, command
+
+if TYPE_CHECKING:
+    from hub_core.feeds import House
 
 app = typer.Typer(no_args_is_help=True, help="A spoke's CSV.")
 
@@ -23,17 +26,23 @@ def _config() -> None:
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="<lob>_config.csv", show_default=False)],
+    *,
     lob: Annotated[str | None, typer.Option(help="Default: from the file's name.")] = None,
     catalog: Annotated[str, typer.Option(envvar="HUB_CATALOG", help="What ${catalog} becomes.")] = "main",
     allowed_root: Annotated[
         list[str] | None,
         typer.Option(help="abfss URL below which sources lie; repeatable. Default: HUB_ALLOWED_ROOTS."),
     ] = None,
+    spokes: Annotated[
+        str | None,
+        typer.Option(envvar="HUB_SPOKES", help="LOBs that live elsewhere, as the service's setting says it."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Report every bad cell with line, column, value and remedy; exit 1 if there is any."""
     output = Output(as_json)
     with command(output):
+        from hub_core.errors import Rejected
         from hub_core.feeds import is_lob, parse_config
 
         lob = lob or _lob_of(file)
@@ -46,7 +55,10 @@ def check(
             output.messages.print(
                 "no --allowed-root: only the folders' names were checked, not their account", markup=False
             )
-        parsed = parse_config(content, lob=lob, catalog=catalog, allowed_roots=roots)
+        try:
+            parsed = parse_config(content, lob=lob, catalog=catalog, allowed_roots=roots, spokes=_houses(spokes))
+        except Rejected as error:
+            raise Refused(f"--allowed-root: {error.message}", code=error.code) from error
         errors = [CellProblem(e.line, e.column, e.value, e.message, e.remedy) for e in parsed.errors]
         document = {
             "file": str(file),
@@ -83,15 +95,26 @@ def _read(file: Path) -> str:
 
 
 def _roots_from_environment() -> list[str]:
-    """HUB_ALLOWED_ROOTS: a JSON array, or URLs with commas or spaces between them."""
+    """HUB_ALLOWED_ROOTS as the service reads it: URLs with commas between them, or a JSON array."""
     value = os.environ.get("HUB_ALLOWED_ROOTS", "").strip()
-    if value.startswith("["):
-        try:
-            roots = json.loads(value)
-        except ValueError as error:
-            raise Refused("HUB_ALLOWED_ROOTS is not a JSON array") from error
-        return [str(root) for root in roots]
-    return value.replace(",", " ").split()
+    try:
+        roots = json.loads(value) if value.startswith("[") else value.split(",")
+    except ValueError as error:
+        raise Refused("HUB_ALLOWED_ROOTS is not a JSON array") from error
+    return [str(root).strip() for root in roots if str(root).strip()]
+
+
+def _houses(spokes: str | None) -> "dict[str, House] | None":
+    from hub_core.feeds import House
+
+    try:
+        return {
+            str(lob): House(tuple(map(str, house["sources"])), tuple(map(str, house["schemas"])))
+            for lob, house in json.loads(spokes or "{}").items()
+        }
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        example = '{"falcon": {"sources": ["abfss://raw@acct.dfs.core.windows.net/f/"], "schemas": ["falcon_*"]}}'
+        raise Refused("HUB_SPOKES cannot be read", remedy=f"e.g. {example}") from error
 
 
 def _roots_in(content: str, lob: str) -> list[str]:

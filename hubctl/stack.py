@@ -19,6 +19,12 @@ _ADDRESSES = {
     "DATABRICKS_TOKEN": "databricks_token",
     "HUB_CATALOG": "catalog",
 }
+# A migration touches the warehouse only; Settings wants all of the service's.
+_NOT_NEEDED = {
+    "HUB_CONFIG_ROOT": "abfss://none@none.invalid/",
+    "HUB_ALLOWED_ROOTS": "abfss://none@none.invalid/",
+    "HUB_LOADER_JOB_ID": "none",
+}
 
 
 def up(
@@ -57,9 +63,10 @@ def migrate(
     output = Output(as_json)
     with command(output):
         stack = read_stack(shell_of(context).stack_file)
-        os.environ.update(environment_of(stack, os.environ))
+        given = {name: value for name, value in os.environ.items() if value}
+        environment = {**_NOT_NEEDED, **given, **environment_of(stack, given)}
         if catalog:
-            os.environ["HUB_CATALOG"] = catalog
+            environment["HUB_CATALOG"] = catalog
         try:
             from hub_core.bootstrap import migrate as run_ddl
             from hub_core.settings import Settings
@@ -71,15 +78,16 @@ def migrate(
         from hub_core.errors import HubError, Transient
 
         try:
-            run_ddl(Settings.from_environment())
+            settings = Settings.from_environment(environment)
+            statements = run_ddl(settings)
         except Transient as error:
             raise Unreachable(error.message, code=error.code) from error
         except HubError as error:
             raise Refused(error.message, code=error.code) from error
-        name = os.environ.get("HUB_CATALOG", "")
         from hubctl.render import plain
 
-        output.result({"catalog": name, "migrated": True}, plain(f"{name}: the hub's tables are up to date"))
+        line = f"{settings.catalog}: the hub's tables are up to date ({len(statements)} statements)"
+        output.result({"catalog": settings.catalog, "statements": len(statements)}, plain(line))
 
 
 def environment_of(stack: Json, environment: Mapping[str, str]) -> dict[str, str]:
