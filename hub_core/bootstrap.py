@@ -42,7 +42,7 @@ def build(settings: Settings) -> "Hub":
     from hub_core.intake import Intake
     from hub_core.overseer import Overseer
     from hub_core.planning import Planner
-    from hub_core.tracker import Tracker
+    from hub_core.tracker import SqlTracker
 
     accounts = storage_accounts.Accounts(settings.storage_connections)
     storage = storage_accounts.HostStorage()
@@ -55,7 +55,7 @@ def build(settings: Settings) -> "Hub":
         store.ensure()
     config_source = blob.BlobConfigs(accounts, settings.config_root)
     configs = ConfigReader(config_source, settings.catalog, settings.allowed_roots, settings.spokes)
-    tracker = Tracker(warehouse(settings), settings.catalog)
+    tracker = SqlTracker(warehouse(settings), settings.catalog)
     runs = jobs.DatabricksJobs(databricks_sign_in.workspace(settings), settings.job_of, settings.catalog)
     planner = Planner(
         configs=configs,

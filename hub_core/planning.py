@@ -16,10 +16,9 @@ from hub_core.gather import ConfigReader, find_files, look_at, usable
 from hub_core.load import MAX_CONFIG_ERRORS, ConfigProblem, FileCounts, Load, Problem, final_state
 from hub_core.messages import LoadMessage
 from hub_core.model import Feed, FileStatus, LoadState, Outcome, Run, RunState, Trigger
-from hub_core.ports import Clock, Documents, Jobs, Landing, Loads, Queue, Stored
+from hub_core.ports import Clock, Documents, Jobs, Landing, Loads, Queue, Stored, Tracker
 from hub_core.request import EVERYTHING, LoadRequest, require_feeds, select, window_of
 from hub_core.resolve import Candidates, Plan, Scope, files_due, foreign_holders, settled_before
-from hub_core.tracker import Tracker
 
 log = logging.getLogger(__name__)
 

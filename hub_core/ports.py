@@ -1,12 +1,15 @@
 """What the core needs from outside. Adapters raise `hub_core.errors` and nothing else on purpose."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from hub_core.codes import FileError
+from hub_core.feeds import ParsedConfig
 from hub_core.load import Load
-from hub_core.model import LoadState, Run, SourceFile
+from hub_core.model import Claim, FileOutcome, FileStatus, LoadState, Outcome, Run, SourceFile, TrackedFile
+from hub_core.resolve import Candidate
 
 Clock = Callable[[], datetime]
 """The time, in UTC."""
@@ -24,6 +27,45 @@ class Sql(Protocol):
 
     def execute(self, statement: str, parameters: Mapping[str, Value]) -> None:
         """Run a statement that is safe to run twice; concurrent modification is tried again inside."""
+        ...
+
+
+class Tracker(Protocol):
+    """What the hub knows of feeds and files: `file_config` and `load_tracker`."""
+
+    def sync(self, lob: str, config: ParsedConfig, *, deactivate: bool) -> bool:
+        """Copy the CSV into `file_config`, unless that holds exactly this CSV already; whether it wrote.
+
+        With `deactivate` the CSV is the service's own, and feeds of `lob` that left it become inactive.
+        """
+        ...
+
+    def tracked(self, files: Sequence[Candidate]) -> Sequence[TrackedFile]:
+        """What is known of the candidates' paths: the newest attempt of each version, and all claims."""
+        ...
+
+    def claim(self, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> None:
+        """Take every file version that nobody else has taken meanwhile; `claimed` tells which those are."""
+        ...
+
+    def claimed(self, batch_id: str) -> Set[tuple[str, str]]:
+        """The batch's open claims, as (config_id, path)."""
+        ...
+
+    def outcome(self, batch_id: str) -> Outcome:
+        """The batch, counted."""
+        ...
+
+    def files(self, batch_id: str, status: FileStatus | None, after: str, limit: int) -> Sequence[FileOutcome]:
+        """At most `limit` rows of the batch with a tracker_id behind `after`, in its order."""
+        ...
+
+    def settle(self, batch_id: str, code: FileError, message: str) -> None:
+        """End the open claims of a batch whose runs are over, with `code` where they brought no rows."""
+        ...
+
+    def ping(self) -> None:
+        """Raise if the tracker cannot be used."""
         ...
 
 
@@ -99,8 +141,9 @@ class Event:
 
     body: str
     dequeue_count: int
-    receipt: object
-    """Whatever the adapter needs to delete it."""
+    message_id: str
+    receipt: str
+    """Of this receiving; it deletes the message."""
 
 
 class Events(Protocol):

@@ -1,7 +1,7 @@
 """The hub's own tables, through any SQL engine: the one place that runs `hub_core.statements`."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from hub_core import statements
@@ -16,15 +16,15 @@ from hub_core.resolve import Candidate
 ROWS_PER_STATEMENT = 20_000
 
 
-class Tracker:
-    """`file_config` and `load_tracker` of one catalog."""
+class SqlTracker:
+    """`Tracker` on any SQL engine: `file_config` and `load_tracker` of one catalog."""
 
     def __init__(self, sql: Sql, catalog: str) -> None:
         self._sql = sql
         self._names = statements.table_names(catalog)
 
     def sync(self, lob: str, config: ParsedConfig, *, deactivate: bool) -> bool:
-        """MERGE the CSV into `file_config`, unless it holds exactly that CSV already; whether it wrote."""
+        """See `Tracker.sync`: one SELECT, and one MERGE where it is needed."""
         active = sum(feed.is_active for feed in config.feeds)
         [known] = self._query(statements.SYNCED_HASH, lob=lob)
         if deactivate and (known["content_hash"], known["hashes"], known["feeds"]) == (config.content_hash, 1, active):
@@ -33,8 +33,8 @@ class Tracker:
         self._execute(statements.SYNC_FEEDS, rows=rows, hash=config.content_hash, lob=lob, deactivate=deactivate)
         return True
 
-    def tracked(self, files: Iterable[Candidate]) -> list[TrackedFile]:
-        """What is known of the candidates' paths: the newest attempt of each version, and all claims."""
+    def tracked(self, files: Sequence[Candidate]) -> list[TrackedFile]:
+        """See `Tracker.tracked`: one SELECT for each 20,000 files."""
         keys = [{"c": candidate.feed.config_id, "p": candidate.file.path} for candidate in files]
         return [
             _tracked_file(row)
@@ -43,18 +43,18 @@ class Tracker:
         ]
 
     def claim(self, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> None:
-        """Take every file version that nobody else has taken meanwhile; `claimed` tells which those are."""
+        """See `Tracker.claim`: one MERGE for each 20,000 files."""
         for chunk in _chunks(claims):
             rows = json.dumps([_claim_row(claim, batch_id) for claim in chunk])
             self._execute(statements.CLAIM_FILES, rows=rows, batch_id=batch_id, run_id=run_id)
 
     def claimed(self, batch_id: str) -> set[tuple[str, str]]:
-        """The batch's open claims, as (config_id, path)."""
+        """See `Tracker.claimed`."""
         rows = self._query(statements.CLAIMED_PATHS, batch_id=batch_id)
         return {(str(row["config_id"]), str(row["source_path"])) for row in rows}
 
     def outcome(self, batch_id: str) -> Outcome:
-        """The batch, counted."""
+        """See `Tracker.outcome`."""
         rows = self._query(statements.BATCH_OUTCOME, batch_id=batch_id)
         return Outcome(
             files={FileStatus(str(row["load_status"])): _int(row["files"]) for row in rows},
@@ -63,12 +63,12 @@ class Tracker:
         )
 
     def files(self, batch_id: str, status: FileStatus | None, after: str, limit: int) -> list[FileOutcome]:
-        """At most `limit` rows of the batch with a tracker_id behind `after`, in its order."""
+        """See `Tracker.files`."""
         rows = self._query(statements.BATCH_FILES, batch_id=batch_id, status=status, after=after, limit=limit)
         return [_file_outcome(row) for row in rows]
 
     def settle(self, batch_id: str, code: FileError, message: str) -> None:
-        """End the open claims of a batch whose runs are over, with `code` where they brought no rows."""
+        """See `Tracker.settle`."""
         for row in self._query(statements.OPEN_COMMITS, batch_id=batch_id):
             self._finish_commits(batch_id, str(row["dest_table"]), code, message)
         self._execute(statements.FAIL_CLAIMS, batch_id=batch_id, code=code, message=message)
@@ -88,7 +88,7 @@ class Tracker:
             # Without a table there was no commit, so none of these files brought a row; FAIL_CLAIMS ends them.
 
     def ping(self) -> None:
-        """Raise if the engine cannot be used."""
+        """See `Tracker.ping`."""
         self._sql.query("SELECT 1 AS one", {})
 
     def _query(self, statement: str, **parameters: Value) -> Sequence[Row]:

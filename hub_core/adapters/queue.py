@@ -63,7 +63,9 @@ class StorageEvents:
                 max_messages=limit, messages_per_page=min(limit, _PER_CALL), visibility_timeout=_HIDDEN_SECONDS
             )
             return [
-                Event(decode_body(message.content), message.dequeue_count or 1, (message.id, message.pop_receipt))
+                Event(
+                    decode_body(message.content), message.dequeue_count or 1, str(message.id), str(message.pop_receipt)
+                )
                 for message in messages
             ]
 
@@ -79,8 +81,7 @@ class StorageEvents:
             self._delete(event)
 
     def _delete(self, event: Event) -> None:
-        message_id, receipt = event.receipt  # type: ignore[misc] — made by `receive`
         try:
-            self._client.delete_message(message_id, receipt)
+            self._client.delete_message(event.message_id, event.receipt)
         except ResourceNotFoundError:
             return  # deleted before, or visible again and taken by another drain: claims keep that harmless

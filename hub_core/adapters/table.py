@@ -61,7 +61,7 @@ class TableLoads:
                 entity = self._table.get_entity(_PARTITION, f"i:{load_id}")
             except ResourceNotFoundError:
                 return None
-        return Stored(_load(entity), entity.metadata["etag"])
+        return Stored(_load(entity), str(entity.metadata["etag"]))
 
     def update(self, stored: Stored, load: Load) -> Stored:
         """See `Loads.update`."""

@@ -1,0 +1,81 @@
+"""The HTTP routes, below the prefix `api`."""
+
+import dataclasses
+import json
+
+import azure.functions as func
+
+from function_app.answers import RETRY_SECONDS, answering, json_answer, next_link
+from hub_core.bootstrap import hub
+
+routes = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves it untyped
+
+
+@routes.route("loads", methods=["POST"])
+@answering
+def accept_load(req: func.HttpRequest) -> func.HttpResponse:
+    """POST loads: 202 with the load, or 200 with what a dry run found."""
+    from hub_core.load import Load
+
+    key, caller = req.headers.get("Idempotency-Key"), req.headers.get("X-MS-CLIENT-PRINCIPAL-ID", "")
+    answer = hub().accept(req.get_body(), idempotency_key=key, caller=caller)
+    if not isinstance(answer, Load):
+        return json_answer(json.dumps(answer))
+    headers = {"Location": f"/api/loads/{answer.id}", "Retry-After": str(RETRY_SECONDS)}
+    return json_answer(answer.model_dump_json(), 202, headers)
+
+
+@routes.route("loads", methods=["GET"])
+@answering
+def list_loads(req: func.HttpRequest) -> func.HttpResponse:
+    """GET loads: a page, newest first."""
+    asked = req.params
+    loads, after = hub().page(
+        lob=asked.get("lob"), status=asked.get("status"), limit=asked.get("limit"), after=asked.get("continuation")
+    )
+    value = [load.model_dump(mode="json") for load in loads]
+    return json_answer(json.dumps({"value": value, "nextLink": next_link(req, after)}))
+
+
+@routes.route("loads/{id}", methods=["GET"])
+@answering
+def get_load(req: func.HttpRequest) -> func.HttpResponse:
+    """GET loads/{id}."""
+    load = hub().get(req.route_params["id"])
+    headers = {} if load.state.is_final else {"Retry-After": str(RETRY_SECONDS)}
+    return json_answer(load.model_dump_json(), headers=headers)
+
+
+@routes.route("loads/{id}/files", methods=["GET"])
+@answering
+def list_load_files(req: func.HttpRequest) -> func.HttpResponse:
+    """GET loads/{id}/files: a page, in the tracker's order."""
+    from hub_core.hub import file_json
+
+    asked = req.params
+    files, after = hub().files(
+        req.route_params["id"], status=asked.get("status"), limit=asked.get("limit"), after=asked.get("continuation")
+    )
+    return json_answer(json.dumps({"value": [file_json(file) for file in files], "nextLink": next_link(req, after)}))
+
+
+@routes.route("feeds", methods=["GET"])
+@answering
+def list_feeds(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the binding's name
+    """GET feeds: each feed, and what the last sweep found of it."""
+    return json_answer(json.dumps(hub().feeds()))
+
+
+@routes.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the binding's name
+    """GET health: this process answers; nothing else is touched."""
+    return json_answer('{"status": "ok"}')
+
+
+@routes.route("ready", methods=["GET"])
+@answering
+def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the binding's name
+    """GET ready: every dependency, with the time it took; 503 where one fails."""
+    tried = hub().ready()
+    status = 200 if all(one.ok for one in tried) else 503
+    return json_answer(json.dumps({"dependencies": [dataclasses.asdict(one) for one in tried]}), status)
