@@ -61,6 +61,7 @@ async def serve(options: Options, settings: Mapping[str, str]) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     runner = web.AppRunner(http.application(), access_log=None, shutdown_timeout=1)
     await runner.setup()
+    await asyncio.gather(*(poller.prepare() for poller in listeners if isinstance(poller, QueuePoller)))
     site = web.TCPSite(runner, options.host, options.port)
     await site.start()
     _announce(functions, host_json, runner.addresses[0])

@@ -1,13 +1,14 @@
 """Queue triggers and queue outputs against a storage account, as the host's Queues extension does them."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import random
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
@@ -84,6 +85,13 @@ class QueuePoller:
         poison = poison_queue(trigger.queue)
         self._poison = storage.queue(trigger.connection, poison) if poison else None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    async def prepare(self) -> None:
+        """Create the queue if it is absent; where storage does not answer, polling will find out again."""
+        try:
+            await _create(self._queue)
+        except AzureError as error:
+            log.warning("queue %s: %s", self._name, _one_line(error))
 
     async def run(self) -> None:
         """Poll until stopped, then wait for the messages in hand. A storage outage is logged and waited out."""
@@ -258,9 +266,9 @@ def _text(item: object) -> str:
 
 
 async def _create(queue: QueueClient) -> None:
-    """Create the queue; one that is there already answers 204, and so no error."""
-    await queue.create_queue()
-    log.info("queue %s created", queue.queue_name)
+    """Have the queue; the service answers 204 for one that is there, 409 if that has other metadata."""
+    with contextlib.suppress(ResourceExistsError):
+        await queue.create_queue()
 
 
 def _one_line(error: Exception) -> str:
