@@ -1,0 +1,343 @@
+"""Stateful stand-ins for the core's ports. They refuse what they do not do."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from hub_core.codes import FileError
+from hub_core.errors import Conflict
+from hub_core.feeds import ParsedConfig
+from hub_core.gather import ConfigReader
+from hub_core.hub import Hub
+from hub_core.intake import Intake
+from hub_core.load import Load
+from hub_core.model import Claim, FileOutcome, FileStatus, LoadState, Outcome, Run, RunState, SourceFile, TrackedFile
+from hub_core.overseer import Overseer
+from hub_core.planning import Planner
+from hub_core.ports import Event, Stored
+from hub_core.resolve import Candidate
+
+HOST = "acct.dfs.core.windows.net"
+ROOT = f"abfss://raw@{HOST}/"
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+HEADER = (
+    "lob,category,subcategory,file_pattern,source_path,file_format,delimiter,has_header,"
+    "dest_catalog,dest_schema,dest_table,is_active"
+)
+
+
+def config_row(
+    subcategory: str = "credit", pattern: str = "transactions_*.csv", *, lob: str = "falcon", table: str = "credit_raw"
+) -> str:
+    """A good row of a spoke's CSV."""
+    source = f"{ROOT}{lob}/txn/{subcategory}/"
+    return (
+        f'{lob},transactions,{subcategory},{pattern},{source},delimited,",",true,${{catalog}},{lob}_bronze,{table},true'
+    )
+
+
+class Clock:
+    """Time that moves only when told."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+@dataclass
+class MemoryConfigs:
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def lobs(self) -> frozenset[str]:
+        return frozenset(self.files)
+
+    def read(self, lob: str) -> bytes | None:
+        return self.files.get(lob)
+
+
+@dataclass
+class MemoryLanding:
+    files: dict[str, SourceFile] = field(default_factory=dict)
+    heads: int = 0
+    lists: list[str] = field(default_factory=list)
+
+    def add(self, path: str, *, size: int = 10, modified: datetime = NOW - timedelta(hours=1), etag: str | None = "1"):
+        self.files[path] = SourceFile(path, size, modified, etag)
+
+    def list(self, folder: str) -> Iterator[SourceFile]:
+        self.lists.append(folder)
+        yield from [file for path, file in sorted(self.files.items()) if path.startswith(folder)]
+
+    def head(self, path: str) -> SourceFile | None:
+        self.heads += 1
+        return self.files.get(path)
+
+
+@dataclass
+class _Row:
+    claim: Claim
+    batch_id: str
+    run_id: str | None
+    status: FileStatus = FileStatus.CLAIMED
+    code: str | None = None
+
+
+@dataclass
+class MemoryTracker:
+    """The tracker's rules over a list."""
+
+    rows: list[_Row] = field(default_factory=list)
+    synced: dict[str, str] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def sync(self, lob: str, config: ParsedConfig, *, deactivate: bool) -> bool:
+        self.calls["sync"] += 1
+        wrote = self.synced.get(lob) != config.content_hash
+        self.synced[lob] = config.content_hash
+        return wrote
+
+    def tracked(self, files: Sequence[Candidate]) -> Sequence[TrackedFile]:
+        self.calls["tracked"] += 1
+        keys = {(one.feed.config_id, one.file.path) for one in files}
+        return [
+            TrackedFile(
+                row.claim.feed.config_id,
+                row.claim.file,
+                row.status,
+                row.claim.attempt,
+                row.batch_id,
+                row.run_id,
+                row.code,
+            )
+            for row in self.rows
+            if (row.claim.feed.config_id, row.claim.file.path) in keys
+        ]
+
+    def claim(self, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> None:
+        self.calls["claim"] += 1
+        for wanted in claims:
+            if not any(self._blocks(row, wanted) for row in self.rows):
+                self.rows.append(_Row(wanted, batch_id, run_id))
+
+    @staticmethod
+    def _blocks(row: _Row, wanted: Claim) -> bool:
+        if (row.claim.feed.config_id, row.claim.file.path) != (wanted.feed.config_id, wanted.file.path):
+            return False
+        return row.status is FileStatus.CLAIMED or (
+            row.claim.file.same_version(wanted.file) and row.claim.attempt >= wanted.attempt
+        )
+
+    def claimed(self, batch_id: str) -> set[tuple[str, str]]:
+        self.calls["claimed"] += 1
+        return {
+            (row.claim.feed.config_id, row.claim.file.path)
+            for row in self.rows
+            if row.batch_id == batch_id and row.status is FileStatus.CLAIMED
+        }
+
+    def outcome(self, batch_id: str) -> Outcome:
+        mine = [row for row in self.rows if row.batch_id == batch_id]
+        loaded = sum(row.status is FileStatus.SUCCESS for row in mine)
+        return Outcome(Counter(row.status for row in mine), rows=loaded * 100)
+
+    def files(self, batch_id: str, status: FileStatus | None, after: str, limit: int) -> Sequence[FileOutcome]:
+        raise NotImplementedError("the warehouse's tests read files")
+
+    def settle(self, batch_id: str, code: FileError, message: str) -> None:
+        self.end(batch_id, FileStatus.FAILED, code)
+
+    def ping(self) -> None:
+        return
+
+    def end(self, batch_id: str, status: FileStatus, code: str | None = None, *, only: str = "") -> None:
+        """What the loader does: the batch's claims (on paths that hold `only`) end as `status`."""
+        for row in self.rows:
+            if row.batch_id == batch_id and row.status is FileStatus.CLAIMED and only in row.claim.file.path:
+                row.status, row.code = status, code
+
+
+@dataclass
+class MemoryLoads:
+    records: dict[str, tuple[Load, int]] = field(default_factory=dict)
+
+    def insert(self, load: Load) -> bool:
+        if load.id in self.records:
+            return False
+        self.records[load.id] = (load, 1)
+        return True
+
+    def get(self, load_id: str) -> Stored | None:
+        found = self.records.get(load_id)
+        return Stored(found[0], str(found[1])) if found else None
+
+    def update(self, stored: Stored, load: Load) -> Stored:
+        current = self.records.get(load.id)
+        if current is None or str(current[1]) != stored.etag:
+            raise Conflict(f"load {load.id} has changed meanwhile")
+        self.records[load.id] = (load, current[1] + 1)
+        return Stored(load, str(current[1] + 1))
+
+    def open(self) -> Iterator[Stored]:
+        for load_id, (load, _) in list(self.records.items()):
+            if load.is_open and (stored := self.get(load_id)):
+                yield stored
+
+    def page(
+        self, lob: str | None, status: LoadState | None, limit: int, continuation: str | None
+    ) -> tuple[Sequence[Load], str | None]:
+        found = sorted((load for load, _ in self.records.values()), key=lambda load: load.created_at, reverse=True)
+        kept = [load for load in found if lob in (None, load.lob) and status in (None, load.state)]
+        start = int(continuation or 0)
+        more = start + limit < len(kept)
+        return kept[start : start + limit], str(start + limit) if more else None
+
+
+@dataclass
+class MemoryQueue:
+    messages: list[tuple[str, int]] = field(default_factory=list)
+
+    def put(self, message: str, delay_seconds: int = 0) -> None:
+        self.messages.append((message, delay_seconds))
+
+    def take(self) -> str:
+        return self.messages.pop(0)[0]
+
+
+@dataclass
+class MemoryEvents:
+    waiting: list[Event] = field(default_factory=list)
+    received: list[Event] = field(default_factory=list)
+    poisoned: list[str] = field(default_factory=list)
+
+    def put(self, body: str) -> None:
+        self.waiting.append(Event(body, 1, str(len(self.waiting)), "receipt"))
+
+    def receive(self, limit: int) -> Sequence[Event]:
+        batch, self.waiting = self.waiting[: min(limit, 32)], self.waiting[min(limit, 32) :]
+        self.received += batch
+        return batch
+
+    def delete(self, events: Sequence[Event]) -> None:
+        for event in list(events):
+            self.received.remove(event)
+
+    def poison(self, event: Event) -> None:
+        self.poisoned.append(event.body)
+        self.received.remove(event)
+
+    def become_visible_again(self) -> None:
+        self.waiting = [replace(event, dequeue_count=event.dequeue_count + 1) for event in self.received]
+        self.received = []
+
+
+@dataclass
+class MemoryDocuments:
+    documents: dict[str, object] = field(default_factory=dict)
+
+    def write(self, name: str, document: object) -> None:
+        self.documents[name] = document
+
+    def read(self, name: str) -> object | None:
+        return self.documents.get(name)
+
+
+@dataclass
+class MemoryJobs:
+    """Runs by token: the same token is the same run."""
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    batches: dict[str, str] = field(default_factory=dict)
+
+    def submit(self, lob: str, batch_id: str, token: str) -> Run:
+        if token not in self.runs:
+            self.runs[token] = Run(str(len(self.runs) + 1), RunState.RUNNING, "https://workspace/run")
+            self.batches[self.runs[token].run_id] = batch_id
+        return self.runs[token]
+
+    def get(self, run_id: str) -> Run:
+        return next((run for run in self.runs.values() if run.run_id == run_id), Run(run_id, RunState.LOST))
+
+    def find_active(self, lob: str, batch_id: str) -> Run | None:
+        mine = [run for run in self.runs.values() if self.batches[run.run_id] == batch_id]
+        return next((run for run in mine if not run.state.is_over), None)
+
+    def ping(self) -> None:
+        return
+
+    def end(self, run_id: str, state: RunState) -> None:
+        token = next(token for token, run in self.runs.items() if run.run_id == run_id)
+        self.runs[token] = replace(self.runs[token], state=state)
+
+
+@dataclass
+class World:
+    """A hub on stand-ins, and the stand-ins."""
+
+    clock: Clock = field(default_factory=Clock)
+    configs: MemoryConfigs = field(default_factory=MemoryConfigs)
+    landing: MemoryLanding = field(default_factory=MemoryLanding)
+    tracker: MemoryTracker = field(default_factory=MemoryTracker)
+    loads: MemoryLoads = field(default_factory=MemoryLoads)
+    queue: MemoryQueue = field(default_factory=MemoryQueue)
+    events: MemoryEvents = field(default_factory=MemoryEvents)
+    documents: MemoryDocuments = field(default_factory=MemoryDocuments)
+    jobs: MemoryJobs = field(default_factory=MemoryJobs)
+
+    def __post_init__(self) -> None:
+        self.configs.files["falcon"] = f"{HEADER}\n{config_row()}\n".encode()
+        self.hub = self.build()
+
+    def build(self, **replaced: object) -> Hub:
+        """A hub on the same state, as another process would have it; ports may be replaced."""
+        ports = {name: replaced.get(name, getattr(self, name)) for name in ("tracker", "loads", "queue", "jobs")}
+        reader = ConfigReader(self.configs, "main", (ROOT,), {}, monotonic=lambda: self.clock().timestamp())
+        planner = Planner(
+            configs=reader,
+            landing=self.landing,
+            documents=self.documents,
+            clock=self.clock,
+            lookback_days=7,
+            settle_seconds=30,
+            **ports,
+        )
+        intake = Intake(
+            configs=reader,
+            loads=ports["loads"],
+            queue=ports["queue"],
+            events=self.events,
+            documents=self.documents,
+            clock=self.clock,
+            endpoints={"acct.blob.core.windows.net/": HOST},
+        )
+        return Hub(planner, intake, Overseer(planner, reader, 60), reader, {})
+
+    def land(self, name: str = "transactions_20260309.csv", **facts: object) -> str:
+        path = f"{ROOT}falcon/txn/credit/{name}"
+        self.landing.add(path, **facts)
+        return path
+
+    def ask(self, body: bytes = b'{"lob": "falcon"}') -> Load:
+        load = self.hub.accept(body)
+        assert isinstance(load, Load)
+        return load
+
+    def work(self, hub: Hub | None = None) -> None:
+        """Deliver every message that waits now, once."""
+        for _ in range(len(self.queue.messages)):
+            (hub or self.hub).plan(self.queue.take())
+
+    def load(self, load: Load) -> Load:
+        stored = self.loads.get(load.id)
+        assert stored is not None
+        return stored.load
+
+    def finish(self, load: Load, status: FileStatus = FileStatus.SUCCESS, run: RunState = RunState.SUCCESS) -> None:
+        """The loader's run of that load ends, with all its files in one status."""
+        self.tracker.end(load.id, status)
+        self.jobs.end(str(self.load(load).run_id), run)

@@ -1,0 +1,440 @@
+"""Loads, step by step, on stand-ins: what is claimed, submitted and concluded, also when killed between steps."""
+
+from collections import Counter
+
+import pytest
+
+from hub_core.codes import FileError
+from hub_core.errors import Broken, Transient
+from hub_core.load import Load
+from hub_core.messages import LoadMessage
+from hub_core.model import FileStatus, LoadState, RunState, Trigger
+from hub_core.planning import MAX_SUBMISSIONS, adopted
+from tests.unit.doubles import HEADER, NOW, World, config_row
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class DyingAt:
+    """A port whose nth call of a method kills the process, before or after the call took effect."""
+
+    def __init__(self, port: object, method: str, *, after: bool, nth: int = 1) -> None:
+        self._port, self._method, self._after, self._left = port, method, after, nth
+
+    def __getattr__(self, name: str) -> object:
+        real = getattr(self._port, name)
+        if name != self._method:
+            return real
+
+        def call(*args: object, **kwargs: object) -> object:
+            self._left -= 1
+            if self._left == 0 and not self._after:
+                raise Killed
+            result = real(*args, **kwargs)
+            if self._left == 0:
+                raise Killed
+            return result
+
+        return call
+
+
+class Failing:
+    """A port whose method meets a passing fault a number of times."""
+
+    def __init__(self, port: object, method: str, error: Exception, times: int) -> None:
+        self._port, self._method, self._error, self._times = port, method, error, times
+
+    def __getattr__(self, name: str) -> object:
+        if name == self._method and self._times > 0:
+            self._times -= 1
+
+            def call(*args: object, **kwargs: object) -> object:
+                raise self._error
+
+            return call
+        return getattr(self._port, name)
+
+
+def test_a_load_goes_from_accepted_to_success() -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    assert load.state is LoadState.ACCEPTED
+    world.work()
+    running = world.load(load)
+    assert (running.state, running.files.total, running.run_id) == (LoadState.RUNNING, 1, "1")
+    world.finish(load)
+    world.work()
+    done = world.load(load)
+    assert (done.state, done.files.success, done.rows.loaded, done.error) == (LoadState.SUCCESS, 1, 100, None)
+    assert done.finished_at is not None
+    assert not done.is_open
+
+
+def test_the_same_request_again_finds_nothing_due() -> None:
+    world = World()
+    world.land()
+    first = world.ask()
+    world.work()
+    world.finish(first)
+    world.work()
+    second = world.ask()
+    world.work()
+    assert world.load(second).state is LoadState.EMPTY
+    assert len(world.jobs.runs) == 1
+
+
+def test_force_takes_a_loaded_file_again() -> None:
+    world = World()
+    world.land()
+    first = world.ask()
+    world.work()
+    world.finish(first)
+    world.work()
+    second = world.ask(b'{"lob": "falcon", "force": true}')
+    world.work()
+    assert world.load(second).state is LoadState.RUNNING
+    assert max(row.claim.attempt for row in world.tracker.rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [(FileStatus.FAILED, LoadState.FAILED), (FileStatus.QUARANTINED, LoadState.FAILED)],
+)
+def test_a_load_without_a_good_file_is_failed_and_says_why(status: FileStatus, state: LoadState) -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    world.work()
+    world.finish(load, status)
+    world.work()
+    done = world.load(load)
+    assert done.state is state
+    assert done.error is not None
+    assert done.error.code == "FILES_NOT_LOADED"
+
+
+def test_some_good_files_make_it_partial() -> None:
+    world = World()
+    world.land("transactions_20260308.csv")
+    world.land("transactions_20260309.csv")
+    load = world.ask()
+    world.work()
+    world.tracker.end(load.id, FileStatus.FAILED, only="0308")
+    world.finish(load)
+    world.work()
+    assert world.load(load).state is LoadState.PARTIAL
+
+
+STEPS = [
+    ("tracker", "sync", 1),
+    ("tracker", "tracked", 1),
+    ("tracker", "claim", 1),
+    ("tracker", "claimed", 1),
+    ("loads", "update", 1),
+    ("jobs", "submit", 1),
+    ("loads", "update", 2),
+    ("queue", "put", 1),
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("port", "method", "nth"), STEPS)
+def test_killed_at_any_step_each_file_is_claimed_and_submitted_once(
+    port: str, method: str, nth: int, *, after: bool
+) -> None:
+    world = World()
+    for day in range(1, 10):
+        world.land(f"transactions_2026030{day}.csv")
+    load = world.ask()
+    message = world.queue.take()
+    dying = world.build(**{port: DyingAt(getattr(world, port), method, after=after, nth=nth)})
+    with pytest.raises(Killed):
+        dying.plan(message)
+    world.hub.plan(message)  # the host delivers it again
+    world.finish(load)
+    world.clock.pass_(minutes=4)
+    world.hub.reconcile()
+    done = world.load(load)
+    assert done.state is LoadState.SUCCESS
+    assert len(world.jobs.runs) == 1
+    claimed = Counter(row.claim.file.path for row in world.tracker.rows)
+    assert len(claimed) == 9
+    assert set(claimed.values()) == {1}
+
+
+def test_two_loads_planned_at_once_share_no_file_and_the_second_waits() -> None:
+    world = World()
+    world.land()
+    first, second = world.ask(), world.ask()
+
+    class Racing:
+        """Lets the other load plan between this one's look at the tracker and its claims."""
+
+        def __getattr__(self, name: str) -> object:
+            if name == "claim" and world.load(second).state is LoadState.ACCEPTED:
+                world.hub.plan(LoadMessage(load_id=second.id).to_json())
+            return getattr(world.tracker, name)
+
+    world.build(tracker=Racing()).plan(LoadMessage(load_id=first.id).to_json())
+    assert len(world.tracker.rows) == 1
+    assert world.load(second).state is LoadState.RUNNING
+    waiting = world.load(first)
+    assert (waiting.state, waiting.waits_on, waiting.run_id) == (LoadState.RUNNING, (second.id,), None)
+    world.finish(second)
+    world.hub.reconcile()
+    world.hub.reconcile()
+    assert world.load(second).state is LoadState.SUCCESS
+    assert world.load(first).state is LoadState.EMPTY
+
+
+def test_a_load_whose_due_file_another_failed_to_bring_is_not_empty() -> None:
+    world = World()
+    world.land()
+    first = world.ask()
+    world.work()
+    second = world.ask()
+    world.work()
+    assert world.load(second).waits_on == (first.id,)
+    world.finish(first, FileStatus.FAILED)
+    world.hub.reconcile()
+    world.hub.reconcile()
+    done = world.load(second)
+    assert done.state is LoadState.FAILED
+    assert done.error is not None
+    assert done.error.code == "WAITED_LOAD_FAILED"
+
+
+def test_loads_that_wait_for_each_other_both_end() -> None:
+    world = World()
+    both = [world.land("transactions_20260308.csv"), world.land("transactions_20260309.csv")]
+    first, second = world.ask(), world.ask()
+    world.work()
+    world.finish(first)
+    # as if each had won one file: the first waits for the second, and the other way round
+    stored = world.loads.get(first.id)
+    assert stored is not None
+    world.loads.update(stored, stored.load.moved(NOW, waits_on=(second.id,)))
+    assert world.load(second).waits_on == (first.id,)
+    for _ in range(3):
+        world.hub.reconcile()
+    assert world.load(first).state.is_final
+    assert world.load(second).state.is_final
+    assert len(both) == world.load(first).files.total
+
+
+def test_a_run_that_ends_with_open_claims_is_submitted_again_twice_and_then_given_up() -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    world.work()
+    for submission in range(1, MAX_SUBMISSIONS + 1):
+        running = world.load(load)
+        assert (running.state, running.submissions) == (LoadState.RUNNING, submission)
+        world.jobs.end(str(running.run_id), RunState.FAILED)
+        world.hub.reconcile()
+    done = world.load(load)
+    assert done.state is LoadState.FAILED
+    assert len(world.jobs.runs) == MAX_SUBMISSIONS
+    assert [row.code for row in world.tracker.rows] == [FileError.RUN_LOST]
+
+
+def test_a_run_canceled_in_the_workspace_is_not_submitted_again() -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    world.work()
+    world.jobs.end("1", RunState.CANCELED)
+    world.hub.reconcile()
+    assert world.load(load).state is LoadState.CANCELED
+    assert [row.code for row in world.tracker.rows] == [FileError.CANCELED]
+    assert len(world.jobs.runs) == 1
+
+
+def test_a_passing_fault_puts_the_message_back_with_growing_delay_and_the_load_goes_on() -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    shaky = world.build(tracker=Failing(world.tracker, "claim", Transient("WAREHOUSE_UNAVAILABLE", "503"), 3))
+    delays = []
+    for _ in range(3):
+        shaky.plan(world.queue.take())
+        delays.append(world.queue.messages[0][1])
+    assert delays == [5, 10, 20]
+    assert world.load(load).state is LoadState.ACCEPTED
+    shaky.plan(world.queue.take())
+    assert world.load(load).state is LoadState.RUNNING
+
+
+def test_an_hour_of_passing_faults_fails_the_load_and_its_claims_are_released_later() -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    down = Transient("JOBS_UNAVAILABLE", "503")
+    shaky = world.build(jobs=Failing(world.jobs, "submit", down, 10_000))
+    for _ in range(60):
+        if not world.queue.messages:
+            break
+        message, delay = world.queue.messages.pop(0)
+        world.clock.pass_(seconds=delay)
+        shaky.plan(message)
+    failed = world.load(load)
+    assert (failed.state, failed.claims_open) == (LoadState.FAILED, True)
+    assert failed.error is not None
+    assert failed.error.code == "JOBS_UNAVAILABLE"
+    world.hub.reconcile()
+    assert [row.code for row in world.tracker.rows] == [FileError.RELEASED]
+    assert not world.load(load).is_open
+    again = world.ask()
+    world.work()
+    assert world.load(again).state is LoadState.RUNNING
+
+
+def test_a_retry_after_is_kept_to() -> None:
+    world = World()
+    world.ask()
+    world.land()
+    slow = Transient("STORAGE_UNAVAILABLE", "503", retry_after=77)
+    world.build(tracker=Failing(world.tracker, "sync", slow, 1)).plan(world.queue.take())
+    assert world.queue.messages[0][1] == 77
+
+
+def test_an_operators_fault_fails_the_load_at_once() -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    world.build(jobs=Failing(world.jobs, "submit", Broken("JOBS_REFUSED", "no such job"), 1)).plan(world.queue.take())
+    failed = world.load(load)
+    assert (failed.state, failed.claims_open) == (LoadState.FAILED, True)
+
+
+def test_a_poisoned_message_fails_its_load_and_releases_its_claims() -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    message = world.queue.take()
+    with pytest.raises(Killed):
+        world.build(loads=DyingAt(world.loads, "update", after=False)).plan(message)
+    world.hub.poisoned(message)
+    poisoned = world.load(load)
+    assert (poisoned.state, poisoned.error and poisoned.error.code) == (LoadState.FAILED, "POISONED")
+    world.hub.reconcile()
+    assert [row.status for row in world.tracker.rows] == [FileStatus.FAILED]
+
+
+def test_claims_are_not_released_while_a_run_of_the_batch_is_alive() -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    message = world.queue.take()
+    with pytest.raises(Killed):
+        world.build(jobs=DyingAt(world.jobs, "submit", after=True)).plan(message)
+    world.hub.poisoned(message)
+    world.hub.reconcile()
+    assert [row.status for row in world.tracker.rows] == [FileStatus.CLAIMED]
+    world.jobs.end("1", RunState.FAILED)
+    world.hub.reconcile()
+    assert [row.status for row in world.tracker.rows] == [FileStatus.FAILED]
+    assert not world.load(load).is_open
+
+
+def test_a_load_that_stands_still_is_put_back_on_the_queue_once() -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    world.queue.messages.clear()  # lost
+    world.hub.reconcile()
+    assert world.queue.messages == []
+    world.clock.pass_(minutes=4)
+    world.hub.reconcile()
+    world.hub.reconcile()
+    assert len(world.queue.messages) == 1
+    world.work()
+    assert world.load(load).state is LoadState.RUNNING
+
+
+def test_claims_made_after_the_load_had_ended_are_released() -> None:
+    world = World()
+    load = world.ask()
+    message = world.queue.take()
+
+    class Late:
+        """A planner that slept through the load's whole life, and claims a file that came meanwhile."""
+
+        def __getattr__(self, name: str) -> object:
+            if name == "claim" and not world.load(load).state.is_final:
+                world.landing.files.clear()
+                world.hub.plan(message)
+                assert world.load(load).state is LoadState.EMPTY
+            return getattr(world.tracker, name)
+
+    world.land()
+    world.build(tracker=Late()).plan(message)
+    assert [row.status for row in world.tracker.rows] == [FileStatus.CLAIMED]
+    world.hub.reconcile()
+    assert [row.code for row in world.tracker.rows] == [FileError.RELEASED]
+    assert world.load(load).state is LoadState.EMPTY
+
+
+def test_a_notebooks_batch_gets_a_record_when_its_claims_are_met_and_is_released_when_its_run_is_over() -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    world.work()
+    world.tracker.rows[0].batch_id, world.tracker.rows[0].run_id = "notebook-1", "77"
+    other = world.ask()
+    world.work()
+    found = world.loads.get("notebook-1")
+    assert found is not None
+    assert (found.load.trigger, found.load.run_id, found.load.lob) == (Trigger.NOTEBOOK, "77", "falcon")
+    assert world.load(other).waits_on == ("notebook-1",)
+    for _ in range(3):
+        world.hub.reconcile()  # the workspace does not know run 77: it is over
+    ended = world.loads.get("notebook-1")
+    assert ended is not None
+    assert ended.load.state is LoadState.FAILED
+    assert [row.code for row in world.tracker.rows] == [FileError.RUN_LOST]
+    assert world.load(other).state is LoadState.FAILED
+    assert isinstance(load, Load)
+
+
+def test_an_adopted_record_is_running() -> None:
+    assert adopted("b", "falcon", "7", NOW).state is LoadState.RUNNING
+
+
+def test_a_broken_row_is_reported_and_the_good_ones_load() -> None:
+    world = World()
+    world.configs.files["falcon"] = (
+        f"{HEADER}\n{config_row()}\n{config_row('x').replace('delimited', 'xls')}\n".encode()
+    )
+    world.land()
+    load = world.ask()
+    world.work()
+    running = world.load(load)
+    assert running.state is LoadState.RUNNING
+    assert [(error.line, error.column, error.value) for error in running.config_errors] == [(3, "file_format", "xls")]
+
+
+def test_an_unreadable_config_fails_the_load_and_deactivates_nothing() -> None:
+    world = World()
+    load = world.ask()
+    world.configs.files["falcon"] = b"lob,category\nfalcon,x\n"
+    world.work()
+    failed = world.load(load)
+    assert (failed.state, failed.error and failed.error.code) == (LoadState.FAILED, "CONFIG_UNREADABLE")
+    assert failed.config_errors
+    assert world.tracker.calls["sync"] == 0
+
+
+def test_the_number_of_tracker_calls_does_not_grow_with_the_files() -> None:
+    calls = []
+    for count in (1, 500):
+        world = World()
+        for number in range(count):
+            world.land(f"transactions_20260309_{number}.csv")
+        world.ask()
+        world.work()
+        calls.append(dict(world.tracker.calls))
+    assert calls[0] == calls[1]
