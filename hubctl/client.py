@@ -15,6 +15,8 @@ from hubctl.failures import Failure, Refused, Unreachable
 from hubctl.target import Target
 
 _TOO_MANY_REQUESTS = 429
+_LARGEST_PAGE = 200
+"""What the service gives at most."""
 
 
 class HubClient(AbstractContextManager["HubClient"]):
@@ -61,7 +63,7 @@ class HubClient(AbstractContextManager["HubClient"]):
         self, *, lob: str | None = None, status: str | None = None, limit: int | None = None, every: bool = False
     ) -> Iterator[Load]:
         """`GET loads`, newest first; all pages with `every`, otherwise the first `limit`."""
-        params = {"lob": lob, "status": status, "limit": limit}
+        params = {"lob": lob, "status": status, "limit": min(limit or _LARGEST_PAGE, _LARGEST_PAGE)}
         left = limit
         for document in self._pages("loads", {name: str(value) for name, value in params.items() if value is not None}):
             if not every and left is not None:

@@ -203,6 +203,13 @@ def test_loads_stops_at_the_limit_and_all_follows_every_page() -> None:
     assert every.requests[1].url.params["continuation"] == "x"
 
 
+def test_a_limit_above_the_services_largest_page_is_met_page_by_page() -> None:
+    first = page(*[a_load("SUCCESS")] * 200, next_link="/api/loads?continuation=x&limit=200")
+    service = Service(get_loads=[first, page(*[a_load("EMPTY")] * 200)])
+    assert len(json.loads(service.run("loads", "--limit", "250", "--json").stdout)["value"]) == 250
+    assert service.requests[0].url.params["limit"] == "200"
+
+
 def test_the_key_stays_with_its_host_whatever_a_next_link_says() -> None:
     service = Service(get_loads=[page(next_link="https://evil.example/api/loads?continuation=1"), page()])
     service.run("loads", "--all")
