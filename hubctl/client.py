@@ -15,6 +15,7 @@ from hubctl.failures import Failure, Refused, Unreachable
 from hubctl.target import Target
 
 _TOO_MANY_REQUESTS = 429
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _LARGEST_PAGE = 200
 """What the service gives at most."""
 
@@ -34,6 +35,7 @@ class HubClient(AbstractContextManager["HubClient"]):
             headers=headers,
             transport=transport,
             timeout=httpx.Timeout(timeout_seconds, connect=10.0),
+            trust_env=urlsplit(target.url).hostname not in _LOOPBACK,  # a company's proxy knows no loopback address
             follow_redirects=False,  # the key must not travel to another host
         )
 

@@ -20,6 +20,8 @@ _STYLES = {
     "FAILED": "red",
 }
 _MOST_FILES = 200
+_MOST_REASONS = 50
+_SOME_FILES = 3
 
 
 def plain(line: str) -> Text:
@@ -119,7 +121,7 @@ def files_table(files: Sequence[FileOutcome]) -> RenderableType:
 
 
 def outcome_table(files: Sequence[FileOutcome]) -> RenderableType:
-    """What a load brought: a line a table, then each file that is no SUCCESS with its reason."""
+    """What a load brought: a line a table, then what is no SUCCESS, a line for each reason with some of its files."""
     tables: dict[str, list[FileOutcome]] = {}
     for file in files:
         tables.setdefault(file.dest_table, []).append(file)
@@ -134,7 +136,26 @@ def outcome_table(files: Sequence[FileOutcome]) -> RenderableType:
             f"{sum(file.rejected_count or 0 for file in group):,}",
         )
     bad = [file for file in files if file.status != "SUCCESS"]
-    return Group(summary, files_table(bad)) if bad else summary
+    return Group(summary, _reasons_table(bad)) if bad else summary
+
+
+def _reasons_table(files: Sequence[FileOutcome]) -> RenderableType:
+    reasons: dict[tuple[str, str, str], list[FileOutcome]] = {}
+    for file in files:
+        reason = f"{file.error_code}: {file.error_message}".strip(": ")
+        reasons.setdefault((file.status, file.dest_table, reason), []).append(file)
+    table = _table("status", "files", "file", "table", "reason")
+    for (status, dest_table, reason), group in sorted(reasons.items())[:_MOST_REASONS]:
+        names = [file.file_name for file in group[:_SOME_FILES]] + (["…"] if len(group) > _SOME_FILES else [])
+        table.add_row(
+            state_text(status),
+            f"{len(group):,}",
+            Text("\n".join(names), overflow="fold"),
+            Text(dest_table, overflow="fold"),
+            Text(reason, overflow="fold"),
+        )
+    rest = len(reasons) - _MOST_REASONS
+    return Group(table, Text(f"… and {rest:,} more reasons", style="dim")) if rest > 0 else table
 
 
 def plan_table(plan: Json) -> RenderableType:

@@ -63,23 +63,24 @@ class Output:
         if self.as_json:
             sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
             return
-        console = _console(stderr=False)
+        out = console()
         for picture in pictures:
-            console.print(picture)
+            out.print(picture)
 
     @property
     def messages(self) -> "Console":
         """stderr."""
-        return _console(stderr=True)
+        return console(stderr=True)
 
 
-def _console(*, stderr: bool) -> "Console":
+def console(*, stderr: bool = False) -> "Console":
+    """stdout or stderr, wide where it is no terminal."""
     from rich.console import Console
 
-    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    if not console.is_terminal:  # a pipe or a CI log has no width of its own
-        console.width = max(console.width, _WIDE)
-    return console
+    made = Console(stderr=stderr, highlight=False)
+    if not made.is_terminal:  # a pipe or a CI log has no width of its own
+        made.width = max(made.width, _WIDE)
+    return made
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -36,22 +37,26 @@ def up(
     output = Output(as_json)
     with command(output):
         try:
-            from local_stack.stack import Stack
+            from local_stack.processes import ProcessError
+            from local_stack.stack import Stack, StackError
+            from local_stack.toolchain import ToolchainError
         except ModuleNotFoundError as error:
             raise _no_stack(error) from error
+        messages = output.messages
         signal.signal(signal.SIGTERM, _interrupt)
-        with Stack(state_dir=state_dir, fresh=fresh):
-            addresses = {
-                name: value for name, value in read_stack(state_dir / STACK_FILE.name).items() if _public(name)
-            }
-            from hubctl.render import facts
+        try:
+            with Stack(state_dir, fresh=fresh, say=partial(messages.print, markup=False)) as stack:
+                known = read_stack(stack.stack_file)
+                addresses = {name: value for name, value in known.items() if not _is_secret(name)}
+                from hubctl.render import facts
 
-            output.result(addresses, facts(addresses))
-            output.messages.print(f"up; keys are in {state_dir / STACK_FILE.name}; stop it with Ctrl-C", markup=False)
-            try:
+                output.result(addresses, facts(addresses))
+                messages.print(f"everything is up; keys are in {stack.stack_file}; stop it with Ctrl-C", markup=False)
                 signal.pause()
-            except KeyboardInterrupt:
-                output.messages.print("stopping")
+        except KeyboardInterrupt:
+            messages.print("stopped")
+        except (StackError, ProcessError, ToolchainError) as error:
+            raise Unreachable(f"the stack can't start: {error}") from error
 
 
 def migrate(
@@ -100,8 +105,8 @@ def environment_of(stack: Json, environment: Mapping[str, str]) -> dict[str, str
     return {name: value for name, value in added.items() if value}
 
 
-def _public(name: str) -> bool:
-    return not any(part in name for part in _SECRET)
+def _is_secret(name: str) -> bool:
+    return any(part in name for part in _SECRET)
 
 
 def _no_stack(error: ModuleNotFoundError) -> Failure:

@@ -100,15 +100,6 @@ class Landing:
     def _read_and_put(self, url: str, read: Callable[[], bytes]) -> Landed:
         return self.put(url, read())
 
-    def ensure_container(self, url: str) -> None:
-        """Make the container that `url` names, unless it is there."""
-        from azure.core.exceptions import ResourceExistsError
-
-        try:
-            self._service.create_container(parse_abfss(url).container)
-        except ResourceExistsError:
-            return
-
 
 def blob_created(landed: Landed) -> list[dict[str, object]]:
     """The delivery that Event Grid makes of a PutBlob, in its own schema."""
