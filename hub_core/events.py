@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from hub_core.errors import Rejected
 from hub_core.feeds import ParsedConfig
 from hub_core.model import Feed
-from hub_core.paths import is_hidden
+from hub_core.paths import is_hidden, parse_abfss
 from hub_core.patterns import matches
 
 # Calls after which a blob is complete. CreateFile is not among them: it makes an empty file before the data.
@@ -44,12 +45,12 @@ def read_event(body: str) -> Arrival | None:
         if kind != CREATED or data.get("api") not in COMPLETING:
             return None
         return Arrival(str(data["url"]), str(data.get("eTag", "")))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise NotAnEvent(f"not a blob event: {error}") from error
 
 
 def path_of(url: str, endpoints: Mapping[str, str]) -> str | None:
-    """The abfss path of a blob's URL, or None if its account is none of ours.
+    """The abfss path of a blob's URL, or None if its account is none of ours, or its name none that a path may hold.
 
     `endpoints` maps the beginning of blob URLs, without scheme, with a trailing slash, to the account's host in abfss
     URLs: `acct.blob.core.windows.net/` → `acct.dfs.core.windows.net`.
@@ -58,9 +59,17 @@ def path_of(url: str, endpoints: Mapping[str, str]) -> str | None:
     for endpoint, host in endpoints.items():
         if rest.startswith(endpoint):
             container, slash, name = rest[len(endpoint) :].partition("/")
-            if slash and name:
-                return f"abfss://{container}@{host}/{unquote(name)}"
+            path = f"abfss://{container}@{host}/{unquote(name)}"
+            return path if slash and name and _is_path(path) else None
     return None
+
+
+def _is_path(path: str) -> bool:
+    try:
+        parse_abfss(path)
+    except Rejected:
+        return False
+    return True
 
 
 @dataclass(slots=True)

@@ -1,11 +1,10 @@
 """A spoke's CSV, read row by row: the good rows work on, each bad cell is reported with line, value and remedy."""
 
-import codecs
 import csv
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
@@ -44,6 +43,7 @@ OPTIONAL = (
 )
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\- ]{0,127}")
 _LOB = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_ESCAPES = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,14 @@ def parse_config(
         lines: dict[tuple[str, str, str, str], int] = {}
         errors: list[ConfigError] = []
         end = reader.line_num
-        for cells in reader:
+        for cells in _records(reader):
             line, end = end + 1, reader.line_num
+            if isinstance(cells, csv.Error):
+                if end > line:
+                    raise cells  # a stray quote: how many rows it swallowed, nobody knows
+                said = f"not CSV: {cells}"
+                errors.append(ConfigError(line, "", "", said, "quote cells as RFC 4180 says"))
+                continue
             if not any(cell.strip() for cell in cells):
                 continue
             row = _Row(line, header, cells, errors)
@@ -129,6 +135,17 @@ def parse_config(
         return ParsedConfig((), (problem,), digest(text), readable=False)
     rows = json.dumps([asdict(feed) for feed in feeds.values()], sort_keys=True)
     return ParsedConfig(tuple(feeds.values()), tuple(errors), digest(text, rows))
+
+
+def _records(reader: Iterator[list[str]]) -> Iterator[list[str] | csv.Error]:
+    """The records, and errors in the place of malformed ones."""
+    while True:
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield error
 
 
 def unreadable(message: str, remedy: str) -> ParsedConfig:
@@ -256,8 +273,8 @@ class _Rules:
     def _schema(self, row: _Row) -> str:
         schema = _identifier(row, "dest_schema", row.get("dest_schema"))
         if schema.lower() == SCHEMA:
-            row.fail("dest_schema", f"{SCHEMA} is the hub's own", f"use a schema like {self.house.schemas[0]}")
-        elif schema and not any(matches(pattern, schema.lower()) for pattern in self.house.schemas):
+            row.fail("dest_schema", f"{SCHEMA} is the hub's own", f"use one like {' or '.join(self.house.schemas)}")
+        elif schema and not any(matches(pattern.lower(), schema.lower()) for pattern in self.house.schemas):
             row.fail(
                 "dest_schema",
                 f"the schema is not one of {self.lob}'s",
@@ -316,8 +333,12 @@ def _pattern(row: _Row) -> str:
 
 def _delimiter(row: _Row) -> str:
     text = row.raw("delimiter") or ","
-    if len(text) > 8 or "\n" in text or "\r" in text:
+    escapes = _ESCAPES.fullmatch(text)
+    meant = "".join(chr(int(code, 16)) for code in text.split(r"\u")[1:]) if escapes else text
+    if len(meant) > 8 or set(meant) & {"\n", "\r", "\0"} or (text.startswith(r"\u") and not escapes):
         row.fail("delimiter", "not a delimiter", r"write one to eight characters; a tab is \t, \u0001 works too")
+    elif (row.raw("quote") or '"') in meant:
+        row.fail("delimiter", "the delimiter holds the quote", "set quote to a character that the delimiter lacks")
     return text
 
 
@@ -335,8 +356,8 @@ def _percent(row: _Row) -> float:
 def _encoding(row: _Row) -> str:
     name = row.get("encoding") or "UTF-8"
     try:
-        codecs.lookup(name)
-    except LookupError:
+        "a".encode(name)
+    except (LookupError, ValueError):  # no such codec, or none of text
         row.fail("encoding", "unknown encoding", "use e.g. UTF-8, ISO-8859-1, windows-1252 or UTF-16")
     return name
 

@@ -65,11 +65,14 @@ class Hub:
             raise Rejected("BAD_REQUEST", f"Idempotency-Key: {problem.message}", errors=[problem])
         if request.dry_run:
             return self._dry_run(request)
+        body_hash = digest(request.model_dump_json())
+        load_id = digest("load", caller, idempotency_key) if idempotency_key else uuid.uuid4().hex
+        if idempotency_key and self.planner.loads.get(load_id) is not None:
+            return self._same_again(load_id, body_hash)  # even if the feeds that it meant are gone by now
         selection = self.configs.check(request)
         now = self.planner.clock()
-        body_hash = digest(request.model_dump_json())
         load = Load(
-            id=digest("load", caller, idempotency_key) if idempotency_key else uuid.uuid4().hex,
+            id=load_id,
             lob=selection.lob,
             trigger=Trigger.REQUEST,
             request=request,

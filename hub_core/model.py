@@ -247,7 +247,7 @@ class Run:
 
 def digest(*parts: str) -> str:
     """32 hex characters; parts are kept apart, so that ("ab", "c") and ("a", "bc") differ."""
-    return sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+    return sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def whole_second(moment: datetime) -> datetime:

@@ -69,6 +69,11 @@ def parents(paths: Sequence[str]) -> list[str]:
     return topmost(path.rsplit("/", 1)[0] + "/" for path in paths)
 
 
+def is_plain(path_below: str) -> bool:
+    """Whether every reader sees the same file in a path: storage also knows names like `a//b` or `a\\b`, Hadoop not."""
+    return "" not in path_below.split("/") and "\\" not in path_below and _CONTROL.search(path_below) is None
+
+
 def is_hidden(path_below: str) -> bool:
     """Whether a file is a writer's temporary one: its name or a folder on the way to it begins with `_` or `.`."""
     return any(part.startswith(("_", ".")) for part in path_below.split("/"))

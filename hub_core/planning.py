@@ -85,7 +85,7 @@ class Planner:
         selection = select(request, self.configs.lobs())
         config = usable(self.configs.read(selection.lob))
         feeds = require_feeds(config.feeds, selection)
-        found = find_files(self.landing, feeds, self._scope(request))
+        found = find_files(self.landing, feeds, self._scope(request, self.clock()))
         plan = files_due(
             found.wanted,
             self.tracker.tracked(found.wanted),
@@ -155,14 +155,13 @@ class Planner:
                 raise Broken("PATHS_LOST", "the list of files that this load was made for is gone")
             active = [feed for feed in feeds if feed.is_active]
             return look_at(self.landing, [str(path) for path in paths], active, Scope(EVERYTHING))
-        selection = select(load.request, {load.lob, *self.configs.lobs()})
-        return find_files(self.landing, require_feeds(feeds, selection), self._scope(load.request))
+        # The LOB and "today" were settled when the load was accepted: planned later or again, it means the same files.
+        selection = select(load.request, {load.lob})
+        return find_files(self.landing, require_feeds(feeds, selection), self._scope(load.request, load.created_at))
 
-    def _scope(self, request: LoadRequest) -> Scope:
-        now = self.clock()
-        return Scope(
-            window_of(request, now, self.lookback_days), request.file_name, settled_before(now, self.settle_seconds)
-        )
+    def _scope(self, request: LoadRequest, asked_at: datetime) -> Scope:
+        settled = settled_before(self.clock(), self.settle_seconds)
+        return Scope(window_of(request, asked_at, self.lookback_days), request.file_name, settled)
 
     def _open_holders(self, lob: str, holders: Mapping[str, str | None]) -> tuple[str, ...]:
         """Of the batches that hold files we want, those that are still at work.

@@ -45,7 +45,9 @@ class LoadRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _empty_is_absent(cls, data: object) -> object:
-        return {k: v for k, v in data.items() if v not in ("", None)} if isinstance(data, dict) else data
+        if not isinstance(data, dict):
+            return data
+        return {k: v for k, v in data.items() if k not in cls.model_fields or v not in ("", None)}
 
     @field_validator("lob", "category", "subcategory")
     @classmethod
@@ -91,7 +93,7 @@ def parse_request(body: bytes) -> LoadRequest:
     if len(body) > MAX_BODY_BYTES:
         raise Rejected("BODY_TOO_LARGE", f"a request has at most {MAX_BODY_BYTES} bytes", status=413)
     try:
-        data = json.loads(body.decode("utf-8"))
+        data = json.loads(body.decode("utf-8"), object_pairs_hook=_once_each)
     except (ValueError, RecursionError):
         raise _bad([FieldError("", "the body is not JSON", 'send a JSON object, e.g. {"lob": "falcon"}')]) from None
     if not isinstance(data, dict):
@@ -104,6 +106,15 @@ def parse_request(body: bytes) -> LoadRequest:
         ) from None
 
 
+def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object; Rejected where a name stands twice, since readers differ in which one they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = sorted({name for name, _ in pairs if [other for other, _ in pairs].count(name) > 1})
+        raise _bad([FieldError(name[:128], "stands twice", "give each field once") for name in twice])
+    return found
+
+
 def _bad(errors: Sequence[FieldError]) -> Rejected:
     detail = "; ".join(f"{error.field or 'body'}: {error.message}" for error in errors)
     return Rejected("BAD_REQUEST", detail, status=400, errors=errors)
@@ -111,12 +122,13 @@ def _bad(errors: Sequence[FieldError]) -> Rejected:
 
 def _field_error(where: tuple[int | str, ...], kind: str, message: str) -> FieldError:
     name = str(where[0]) if where else ""
-    message = message.removeprefix("Value error, ")
     if kind == "extra_forbidden":
         known = ", ".join(LoadRequest.model_fields)
         return FieldError(name[:128], "no such field", f"the fields are {known}")
-    if not name:
-        name, _, message = message.partition(": ")
+    if kind == "value_error":
+        message = message.removeprefix("Value error, ")
+        if not name:
+            name, _, message = message.partition(": ")
     return FieldError(name, message, _REMEDIES.get(name, ""))
 
 

@@ -8,14 +8,15 @@ from datetime import date, datetime, timedelta
 
 from hub_core.codes import PASSING
 from hub_core.model import Claim, DateSource, Feed, FileStatus, SourceFile, TrackedFile, Trigger
-from hub_core.paths import is_hidden
+from hub_core.paths import is_hidden, is_plain
 from hub_core.patterns import matches
 from hub_core.request import Window
 
 # A date may be followed by a time (HHMM, HHMMSS, with milliseconds), but is never the middle of a longer number.
 _DATES = re.compile(
     r"(?<!\d)(?=(?P<compact>\d{8})(?:\d{4}|\d{6}|\d{9})?(?!\d)|(?P<dashed>\d{4}-\d{2}-\d{2})(?!\d)"
-    r"|(?P<folders>\d{4}/\d{2}/\d{2})(?!\d))"
+    r"|(?P<folders>\d{4}/\d{2}/\d{2})(?!\d))",
+    re.ASCII,
 )
 _YEARS = range(1900, 2200)
 MAX_UNATTENDED_ATTEMPTS = 3
@@ -87,6 +88,8 @@ def _why_not(file: SourceFile, feed: Feed, scope: Scope) -> str | None:
     below = file.path[len(feed.source_path) :]
     if is_hidden(below):
         return "hidden"
+    if not is_plain(below):
+        return "bad_name"
     if not matches(feed.file_pattern, below):
         return "other_pattern"
     if scope.file_name is not None and not matches(scope.file_name, below, sets=False):

@@ -56,9 +56,26 @@ def _text_map(text: str) -> Mapping[str, str]:
 def _spokes(text: str) -> Mapping[str, House]:
     data = json.loads(text)
     return {
-        str(lob): House(tuple(folder(source) for source in house["sources"]), tuple(house["schemas"]))
+        lob: House(tuple(folder(source) for source in _texts(house["sources"])), _texts(house["schemas"]))
         for lob, house in data.items()
     }
+
+
+def _texts(data: object) -> tuple[str, ...]:
+    # A string in the place of a list would be taken letter by letter, and "*" among them lets everything through.
+    if not isinstance(data, list) or not data or not all(isinstance(one, str) and one for one in data):
+        raise ValueError("not a list of strings")
+    return tuple(data)
+
+
+def _job(text: str) -> str:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("not a job's id")
+    return text
+
+
+def _jobs(text: str) -> Mapping[str, str]:
+    return {lob: _job(job) for lob, job in _text_map(text).items()}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -78,7 +95,7 @@ class Settings:
         "abfss://raw@acct.dfs.core.windows.net/",
         _roots,
     )
-    loader_job_id: str = _setting("HUB_LOADER_JOB_ID", "The Databricks job that loads.", "123456789", _text)
+    loader_job_id: str = _setting("HUB_LOADER_JOB_ID", "The Databricks job that loads.", "123456789", _job)
     databricks_host: str = _setting(
         "DATABRICKS_HOST", "The workspace's address.", "https://adb-1.2.azuredatabricks.net", _address
     )
@@ -87,7 +104,7 @@ class Settings:
         "HUB_LOADER_JOBS",
         "Jobs of LOBs that have one of their own, as JSON.",
         '{"falcon": "987654321"}',
-        _text_map,
+        _jobs,
         default_factory=dict,
     )
     databricks_token: str | None = _setting(

@@ -49,7 +49,8 @@ class Accounts:
         """For `hub_core.events.path_of`: how blob URLs of these accounts begin."""
         found = {}
         for host in hosts:
-            found[f"{blob_host(host)}/"] = host
+            # Events of Data Lake calls (FlushWithClose, renames) name the dfs endpoint, those of Blob calls the other.
+            found[f"{host}/"] = found[f"{blob_host(host)}/"] = host
             if host in self._connections:
                 url = self.blobs(host).url.rstrip("/") + "/"
                 found[re.sub(r"^https?://", "", url)] = host

@@ -29,8 +29,8 @@ type Entity = dict[str, Any]
 class TableLoads:
     """`Loads` in Table Storage."""
 
-    def __init__(self, service: TableServiceClient) -> None:
-        self._table = service.get_table_client(TABLE)
+    def __init__(self, service: TableServiceClient, name: str = TABLE) -> None:
+        self._table = service.get_table_client(name)
 
     def ensure(self) -> None:
         """Make the table."""

@@ -1,0 +1,136 @@
+"""`Loads`: one suite for the stand-in and for Table Storage."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+
+from hub_core.errors import Conflict
+from hub_core.load import Load
+from hub_core.model import LoadState, Trigger
+from hub_core.ports import Loads
+from hub_core.request import LoadRequest
+from tests.unit.doubles import NOW, MemoryLoads
+
+
+@pytest.fixture(params=["memory", pytest.param("table", marks=pytest.mark.stack)])
+def loads(request: pytest.FixtureRequest) -> Loads:
+    if request.param == "memory":
+        return MemoryLoads()
+    from azure.data.tables import TableServiceClient
+
+    from hub_core.adapters.table import TableLoads
+
+    connection = request.getfixturevalue("stack").storage_connection_string
+    store = TableLoads(TableServiceClient.from_connection_string(connection), f"loads{uuid.uuid4().hex[:12]}")
+    store.ensure()
+    return store
+
+
+def _load(minutes: int = 0, *, lob: str = "falcon", body_hash: str | None = None) -> Load:
+    moment = NOW + timedelta(minutes=minutes)
+    return Load(
+        id=uuid.uuid4().hex,
+        lob=lob,
+        trigger=Trigger.REQUEST,
+        request=LoadRequest(lob=lob, begin_date="2026-01-01"),
+        created_at=moment,
+        updated_at=moment,
+        body_hash=body_hash,
+    )
+
+
+def test_what_was_inserted_is_read_back_whole(loads: Loads) -> None:
+    load = _load(body_hash="abc").model_copy(update={"settled": True, "claims_open": True, "waits_on": ("x",)})
+    assert loads.insert(load)
+    stored = loads.get(load.id)
+    assert stored is not None
+    assert stored.load == load
+
+
+def test_an_id_is_inserted_once(loads: Loads) -> None:
+    load = _load()
+    assert loads.insert(load)
+    assert not loads.insert(load.moved(NOW, state=LoadState.FAILED))
+    stored = loads.get(load.id)
+    assert stored is not None
+    assert stored.load.state is LoadState.ACCEPTED
+
+
+def test_an_unknown_load_is_none(loads: Loads) -> None:
+    assert loads.get("unknown") is None
+
+
+def test_an_update_from_an_old_reading_is_a_conflict_and_changes_nothing(loads: Loads) -> None:
+    load = _load()
+    loads.insert(load)
+    first, second = loads.get(load.id), loads.get(load.id)
+    assert first is not None
+    assert second is not None
+    loads.update(first, load.moved(NOW, state=LoadState.SUBMITTING))
+    with pytest.raises(Conflict):
+        loads.update(second, load.moved(NOW, state=LoadState.FAILED))
+    stored = loads.get(load.id)
+    assert stored is not None
+    assert stored.load.state is LoadState.SUBMITTING
+
+
+def test_updates_can_follow_one_another_without_reading_again(loads: Loads) -> None:
+    load = _load()
+    loads.insert(load)
+    stored = loads.get(load.id)
+    assert stored is not None
+    stored = loads.update(stored, load.moved(NOW, state=LoadState.SUBMITTING))
+    stored = loads.update(stored, stored.load.moved(NOW, state=LoadState.RUNNING))
+    assert stored.load.state is LoadState.RUNNING
+
+
+def test_only_loads_that_need_looking_at_are_open(loads: Loads) -> None:
+    done, leftover, running = _load(), _load(), _load()
+    for load in (done, leftover, running):
+        loads.insert(load)
+    for load, changes in ((done, {}), (leftover, {"claims_open": True})):
+        stored = loads.get(load.id)
+        assert stored is not None
+        loads.update(stored, load.moved(NOW, state=LoadState.FAILED, **changes))
+    assert {stored.load.id for stored in loads.open()} == {leftover.id, running.id}
+    stored = loads.get(leftover.id)
+    assert stored is not None
+    loads.update(stored, stored.load.moved(NOW, claims_open=False))
+    assert {stored.load.id for stored in loads.open()} == {running.id}
+
+
+def test_a_final_load_can_be_opened_again_for_its_claims(loads: Loads) -> None:
+    load = _load()
+    loads.insert(load)
+    stored = loads.get(load.id)
+    assert stored is not None
+    stored = loads.update(stored, load.moved(NOW, state=LoadState.EMPTY))
+    loads.update(stored, stored.load.moved(NOW, claims_open=True))
+    assert [one.load.id for one in loads.open()] == [load.id]
+
+
+def test_pages_are_newest_first_and_whole(loads: Loads) -> None:
+    made = [_load(minute) for minute in range(7)]
+    for load in made:
+        loads.insert(load)
+    seen: list[str] = []
+    after = None
+    while True:
+        page, after = loads.page(None, None, 3, after)
+        seen += [load.id for load in page]
+        if after is None:
+            break
+    assert seen == [load.id for load in reversed(made)]
+
+
+def test_pages_are_filtered_by_lob_and_state(loads: Loads) -> None:
+    mine, other, failed = _load(1), _load(2, lob="eagle"), _load(3)
+    for load in (mine, other, failed):
+        loads.insert(load)
+    stored = loads.get(failed.id)
+    assert stored is not None
+    loads.update(stored, failed.moved(NOW, state=LoadState.FAILED))
+    assert [load.id for load in loads.page("falcon", None, 10, None)[0]] == [failed.id, mine.id]
+    assert [load.id for load in loads.page(None, LoadState.FAILED, 10, None)[0]] == [failed.id]
+    assert [load.id for load in loads.page("eagle", LoadState.FAILED, 10, None)[0]] == []
