@@ -1,4 +1,4 @@
-"""Planning on the real stack: killed between any two steps, redelivered, and raced; each file claimed and loaded once."""
+"""Planning on the real stack, killed between any two steps, redelivered and raced: each file is loaded once."""
 
 import signal
 import time
