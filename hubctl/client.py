@@ -24,7 +24,7 @@ class HubClient(AbstractContextManager["HubClient"]):
     """One service; `transport` is httpx's (tests swap it)."""
 
     def __init__(
-        self, target: Target, *, transport: httpx.BaseTransport | None = None, timeout_seconds: float = 60.0
+        self, target: Target, *, transport: httpx.BaseTransport | None = None, timeout_seconds: float = 240.0
     ) -> None:
         headers = {"Accept": "application/json", "User-Agent": "hubctl"}
         if target.key:

@@ -24,7 +24,7 @@ _ADDRESSES = {
 _NOT_NEEDED = {
     "HUB_CONFIG_ROOT": "abfss://none@none.invalid/",
     "HUB_ALLOWED_ROOTS": "abfss://none@none.invalid/",
-    "HUB_LOADER_JOB_ID": "none",
+    "HUB_LOADER_JOB_ID": "0",
 }
 
 

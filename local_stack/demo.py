@@ -167,7 +167,7 @@ class _Demo:
 
     def land(self, config: str, files: Sequence[DemoFile]) -> None:
         """The CSV is checked and put where the spoke's release puts it, the files where the LOB's systems do."""
-        with self.story.step("The spoke's CSV and its files land in storage", seconds=240) as step:
+        with self.story.step("The spoke's CSV and its files land in storage", seconds=300) as step:
             csv = STATE / f"{LOB}_config.csv"
             csv.write_text(config, "utf-8")
             self.story.command(f"hubctl config check {csv} --allowed-root {self.stack.landing_root}")
@@ -184,7 +184,7 @@ class _Demo:
 
     def dry_run(self, files: Sequence[DemoFile]) -> None:
         """Everything is due before anything was loaded."""
-        with self.story.step("A dry run says what would be loaded", seconds=180) as step:
+        with self.story.step("A dry run says what would be loaded", seconds=300) as step:
             self.story.command(f"hubctl load --lob {LOB} --begin-date 2013-01-01 --dry-run")
             request = {"lob": LOB, "begin_date": "2013-01-01", "dry_run": True}
             plan, _ = self.client.post_load(request, None)
@@ -195,14 +195,14 @@ class _Demo:
 
     def first_load(self, files: Sequence[DemoFile]) -> None:
         """One request, one Databricks run, all files."""
-        with self.story.step("One request loads them all", seconds=600) as step:
+        with self.story.step("One request loads them all", seconds=900) as step:
             load = self.ask({"lob": LOB, "begin_date": "2013-01-01"})
             _expect(load, "SUCCESS", success=len(files))
             step.figures = f"{load.state}: {load.success:,} files, {load.rows_loaded or 0:,} rows, run {load.run_id}"
 
     def config_is_synced(self, config: str) -> None:
         """`file_config` says what the CSV says."""
-        with self.story.step("file_config is the CSV", seconds=120) as step:
+        with self.story.step("file_config is the CSV", seconds=300) as step:
             columns = config.splitlines()[0].split(",")
             names = table_names(self.stack.catalog)
             query = f"SELECT {', '.join(columns)} FROM {names['file_config']} WHERE lob = :lob"  # noqa: S608 — own names
@@ -216,7 +216,7 @@ class _Demo:
 
     def counts(self, title: str, files: Sequence[DemoFile]) -> None:
         """Rows of each bronze table, from how many files, against the source's."""
-        with self.story.step(title, seconds=180) as step:
+        with self.story.step(title, seconds=300) as step:
             wanted_rows, wanted_files = Counter[str](), Counter[str]()
             for file in files:
                 wanted_rows[file.feed.table] += file.rows
@@ -238,7 +238,7 @@ class _Demo:
 
     def nothing_twice(self) -> None:
         """The scheduler asks again."""
-        with self.story.step("The same request again finds nothing due", seconds=240) as step:
+        with self.story.step("The same request again finds nothing due", seconds=300) as step:
             load = self.ask({"lob": LOB, "begin_date": "2013-01-01"})
             _expect(load, "EMPTY", success=0)
             step.figures = "EMPTY: no file, no Databricks run"
@@ -254,7 +254,7 @@ class _Demo:
             if status >= 300:
                 raise StepFailed(f"the webhook answered the event with {status}")
             start = time.monotonic()
-            load = self.watch(await_new_load(self.client, known, LOB, seconds=120), None)
+            load = self.watch(await_new_load(self.client, known, LOB, seconds=180), None)
             _expect(load, "SUCCESS", success=1)
             rows = self.rows_of(BY_EVENT)
             step.figures = f"{rows:,} rows {time.monotonic() - start:.0f} s after the event"
