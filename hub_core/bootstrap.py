@@ -1,5 +1,6 @@
 """Environment → Settings → Hub: the only place that makes adapters. Nothing connects before a Hub is asked for."""
 
+import re
 import threading
 import time
 from datetime import UTC, datetime
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING
 from hub_core.identifiers import quote
 from hub_core.paths import parse_abfss
 from hub_core.settings import Settings
+from hub_core.statements import SCHEMA
 
 if TYPE_CHECKING:
     from hub_core.hub import Hub
     from hub_core.ports import Sql
 
 DOCUMENTS = "delta-hub"
+_NOT_NULL = re.compile(r"(?<=[A-Z]) NOT NULL")
 _lock = threading.Lock()
 _hub: "Hub | None" = None
 
@@ -109,10 +112,25 @@ def migrate(settings: Settings) -> list[str]:
 
 
 def migrate_with(sql: "Sql", catalog: str) -> list[str]:
-    """As `migrate`, on any engine."""
-    statements = [f"CREATE SCHEMA IF NOT EXISTS {quote(catalog, 'bronze_metadata')}"]
+    """As `migrate`, on any engine: makes what is missing, and adds columns that a later version brought."""
+    ran = [f"CREATE SCHEMA IF NOT EXISTS {quote(catalog, SCHEMA)}"]
+    sql.execute(ran[0], {})
     tables = {one.name: one.read_text("utf-8") for one in files("ddl").iterdir() if one.name.endswith(".sql")}
-    statements += [text.replace("{catalog}", quote(catalog)) for _, text in sorted(tables.items())]
-    for statement in statements:
-        sql.execute(statement, {})
-    return statements
+    for name, ddl in sorted(tables.items()):
+        table = quote(catalog, SCHEMA, name.removesuffix(".sql"))
+        statements = [ddl.replace("{catalog}", quote(catalog))]
+        sql.execute(statements[0], {})
+        there = {str(row["col_name"]).lower() for row in sql.query(f"DESCRIBE TABLE {table}", {})}
+        # Rows that are there have nothing in a later column, whatever the DDL asks of new tables.
+        later = [_NOT_NULL.sub("", column) for column in _columns(ddl) if column.split()[0].lower() not in there]
+        if later:
+            statements.append(f"ALTER TABLE {table} ADD COLUMNS ({', '.join(later)})")
+            sql.execute(statements[1], {})
+        ran += statements
+    return ran
+
+
+def _columns(ddl: str) -> list[str]:
+    """The column definitions of a .sql file of `ddl`, which has one a line."""
+    body = ddl[ddl.index("(") + 1 : ddl.index("\n)")]
+    return [line.strip().removesuffix(",") for line in body.splitlines() if line.strip()]

@@ -51,6 +51,10 @@ class ConfigReader:
         self._parsed[lob] = (self.monotonic() + _CACHE_SECONDS, parsed)
         return parsed
 
+    def house(self, lob: str) -> House:
+        """Where `lob` is at home."""
+        return feed_rules.house_of(lob, self.allowed_roots, self.spokes)
+
     def check(self, request: LoadRequest) -> Selection:
         """The feeds that `request` means, or Rejected if there are none.
 

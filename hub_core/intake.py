@@ -11,6 +11,7 @@ from hub_core.gather import ConfigReader
 from hub_core.load import Load
 from hub_core.messages import LoadMessage
 from hub_core.model import Trigger
+from hub_core.paths import is_below
 from hub_core.planning import paths_document
 from hub_core.ports import Clock, Documents, Event, Events, Loads, Queue
 from hub_core.request import LoadRequest
@@ -65,29 +66,32 @@ class Intake:
             received.extend(batch)
         if not received:
             return Drained()
-        good, paths, poisoned = [], [], 0
+        good: list[tuple[Event, str | None]] = []
         for event in received:
             try:
+                if event.dequeue_count > MAX_DEQUEUES:
+                    raise NotAnEvent("tried too often")
                 arrival = read_event(event.body)
             except NotAnEvent:
-                arrival = None
-                poisoned += 1
                 self.events.poison(event)
                 continue
-            if event.dequeue_count > MAX_DEQUEUES:
-                poisoned += 1
-                self.events.poison(event)
-                continue
-            good.append(event)
-            path = path_of(arrival.url, self.endpoints) if arrival else None
-            if path is not None:
-                paths.append(path)
+            good.append((event, path_of(arrival.url, self.endpoints) if arrival else None))
+        paths = [path for _, path in good if path is not None]
         configs = {lob: self.configs.read(lob) for lob in sorted(self.configs.lobs())} if paths else {}
         arrivals = assign(paths, configs)
         made = tuple(self._load(lob, wanted) for lob, wanted in arrivals.by_lob.items())
-        self.events.delete(good)
-        named = len({path for wanted in arrivals.by_lob.values() for path in wanted})
-        drained = Drained(len(received), len(good) - named, poisoned, made)
+        named = {path for wanted in arrivals.by_lob.values() for path in wanted}
+        # What a LOB wants whose CSV cannot be read, nobody knows yet: its events come again, until they are poison.
+        closed = [
+            source
+            for lob, config in configs.items()
+            if not config.readable
+            for source in self.configs.house(lob).sources
+        ]
+        left = {path for path in paths if path not in named and is_below(path, closed)}
+        done = [event for event, path in good if path not in left]
+        self.events.delete(done)
+        drained = Drained(len(received), len(done) - len(named), len(received) - len(good), made)
         log.info(
             "drained blob events", extra={"events": drained.events, "loads": len(made), "ignored": drained.ignored}
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hub_core.errors import Conflict, HubError
+from hub_core.feeds import ParsedConfig
 from hub_core.gather import ConfigReader, find_files
 from hub_core.load import ConfigProblem
 from hub_core.messages import LoadMessage
@@ -77,21 +78,30 @@ class Overseer:
         return self.planner.clock() - then >= timedelta(minutes=self.sweep_minutes)
 
     def sweep(self) -> None:
-        """List every feed's folder and write down what is due, and since when. Nothing is loaded."""
+        """List every feed's folder and write down what is due, and since when. Nothing is loaded.
+
+        A LOB whose folders cannot be listed keeps no other from being looked over; its feeds stay without a count.
+        """
         now = self.planner.clock()
         feeds: list[dict[str, object]] = []
         errors: list[dict[str, object]] = []
         for lob in sorted(self.configs.lobs()):
-            config = self.configs.read(lob)
-            errors += [{"lob": lob, **ConfigProblem.of(error).model_dump()} for error in config.errors]
-            active = [feed for feed in config.feeds if feed.is_active]
-            settled = settled_before(now, self.planner.settle_seconds)
-            found = find_files(self.planner.landing, active, Scope(EVERYTHING, settled_before=settled))
-            tracked = self.planner.tracker.tracked(found.wanted) if found.wanted else []
-            plan = files_due(found.wanted, tracked, batch_id="", trigger=Trigger.REQUEST)
-            feeds += [_feed_report(feed, found, plan, now) for feed in config.feeds]
+            try:
+                config = self.configs.read(lob)
+                errors += [{"lob": lob, **ConfigProblem.of(error).model_dump()} for error in config.errors]
+                feeds += self._look_over(config, now)
+            except HubError as error:
+                log.warning("sweep: %s", error.message, extra={"lob": lob, "code": error.code})
         self.planner.documents.write(SWEEP_DOCUMENT, {"as_of": iso(now), "value": feeds, "config_errors": errors[:500]})
         log.info("swept the feeds", extra={"feeds": len(feeds)})
+
+    def _look_over(self, config: ParsedConfig, now: datetime) -> list[dict[str, object]]:
+        active = [feed for feed in config.feeds if feed.is_active]
+        settled = settled_before(now, self.planner.settle_seconds)
+        found = find_files(self.planner.landing, active, Scope(EVERYTHING, settled_before=settled))
+        tracked = self.planner.tracker.tracked(found.wanted) if found.wanted else []
+        plan = files_due(found.wanted, tracked, batch_id="", trigger=Trigger.REQUEST)
+        return [_feed_report(feed, found, plan, now) for feed in config.feeds]
 
 
 def _feed_report(feed: Feed, found: Candidates, plan: Plan, now: datetime) -> dict[str, object]:

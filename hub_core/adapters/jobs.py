@@ -1,8 +1,10 @@
 """Runs of the loader, through databricks-sdk."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from databricks.sdk import errors
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from databricks.sdk.service.jobs import BaseRun as SdkBaseRun
     from databricks.sdk.service.jobs import Run as SdkRun
     from databricks.sdk.service.jobs import RunState as SdkRunState
+    from databricks.sdk.service.jobs import RunTask
+
+log = logging.getLogger(__name__)
 
 LOADER_TASK = "bronze_load"
 _OVER = {RunLifeCycleState.TERMINATED, RunLifeCycleState.SKIPPED, RunLifeCycleState.INTERNAL_ERROR}
@@ -53,9 +58,25 @@ class DatabricksJobs:
         """See `Jobs.get`."""
         with _translated("jobs/runs/get"):
             try:
-                return _run(self._api.get_run(int(run_id)))
+                run = self._api.get_run(int(run_id))
             except (errors.NotFound, errors.InvalidParameterValue):
                 return Run(run_id, RunState.LOST, message="the workspace does not know the run (any more)")
+        seen = _run(run)
+        return (
+            seen if seen.state is not RunState.FAILED else replace(seen, message=self._why_failed(run) or seen.message)
+        )
+
+    def _why_failed(self, run: "SdkRun") -> str | None:
+        """The task's own error: the run itself says only that a task failed."""
+        loader = _loader_task(run)
+        if loader is None or loader.run_id is None:
+            return None
+        with _translated("jobs/runs/get-output"):
+            try:
+                return self._api.get_run_output(loader.run_id).error
+            except DatabricksError as error:
+                log.info("a failed run without output: %s", error.error_code)
+                return None
 
     def find_active(self, lob: str, batch_id: str) -> Run | None:
         """See `Jobs.find_active`."""
@@ -74,9 +95,13 @@ class DatabricksJobs:
 
 def _run(run: "SdkRun | SdkBaseRun") -> Run:
     """The loader's task decides: in a LOB's own job a failed gold task does not make good files bad."""
-    loader = next((task for task in run.tasks or [] if task.task_key == LOADER_TASK), None)
+    loader = _loader_task(run)
     state = loader.state if loader is not None and loader.state is not None else run.state
     return Run(str(run.run_id), _state(state), run.run_page_url, state.state_message if state else None)
+
+
+def _loader_task(run: "SdkRun | SdkBaseRun") -> "RunTask | None":
+    return next((task for task in run.tasks or [] if task.task_key == LOADER_TASK), None)
 
 
 def _state(state: "SdkRunState | None") -> RunState:
