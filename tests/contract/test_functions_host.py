@@ -370,9 +370,10 @@ class TestTimers:
         assert notes[:6] == ["tick", "tick-ended"] * 3
 
     def test_a_run_missed_while_the_host_was_down_is_made_up_for(self, azurite: Azurite, tmp_path: Path) -> None:
-        with running_host(tmp_path, azurite) as host:
-            assert host.notes("tick") == []
         status = tmp_path / "state" / "timers" / "tick.json"
+        with running_host(tmp_path, azurite) as host:
+            host.wait_for(status.exists)
+            assert host.notes("tick") == []
         past = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
         status.write_text(json.dumps({**json.loads(status.read_text()), "Next": past}))
         with running_host(tmp_path, azurite) as host:
@@ -396,7 +397,8 @@ class TestLife:
             host.send({"sleep": 2})
             host.wait_for(lambda: len(host.notes("work")) == 1)
             answers: list[str] = []
-            call = threading.Thread(target=lambda: answers.append(httpx.get(f"{host.url}/api/slow/5").text))
+            slow = f"{host.url}/api/slow/5"
+            call = threading.Thread(target=lambda: answers.append(httpx.get(slow, timeout=30).text))
             call.start()
             host.wait_for(lambda: len(host.notes("slow")) == 1)
             host.process.terminate()
