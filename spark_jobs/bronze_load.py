@@ -1,0 +1,32 @@
+"""The loader job's entry point: `bronze_load --batch-id X --catalog C [--run-id R]`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from spark_jobs.loader import Loader
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Load a batch; fails only where the run broke: failed files are the tracker's, not the run's."""
+    parser = argparse.ArgumentParser(prog="bronze_load", description="Loads what a batch has claimed into bronze.")
+    parser.add_argument("--batch-id", required=True)
+    parser.add_argument("--catalog", required=True)
+    parser.add_argument("--run-id", default=None)
+    options = parser.parse_args(argv)
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.getOrCreate()
+    result = Loader(spark, options.catalog, options.batch_id, options.run_id or None, say=_say).run()
+    _say(str(result))
+    # The last line of the output is the run's answer to jobs/runs/get-output.
+    _say(result.to_json())
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

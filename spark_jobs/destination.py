@@ -1,0 +1,199 @@
+"""Bronze tables: made, widened and written, each group in one commit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hub_core.codes import FileError
+from hub_core.identifiers import quote, quote_column, quote_table
+from hub_core.model import SchemaDrift
+from hub_core.ports import Sql
+from spark_jobs.claims import Problem
+from spark_jobs.failures import first_line, is_conflict, is_missing_schema, is_missing_table, is_passing, main_condition
+from spark_jobs.spark_sql import retrying
+from spark_jobs.statements import ROWS_OF_BATCH
+from spark_jobs.types import unsupported, wider
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+HUB_TYPES = {
+    "_source_file": "string",
+    "_file_modified": "timestamp",
+    "_tracker_id": "string",
+    "_batch_id": "string",
+    "_ingested_at": "timestamp",
+}
+
+STATISTICS_COLUMNS = 32
+"""Delta keeps min/max of so many leading columns; counting a batch's rows needs those of `_batch_id`."""
+
+PROPERTIES = {"delta.columnMapping.mode": "name", "delta.enableTypeWidening": "true"}
+"""Names with spaces, dots and brackets; types that widen in place."""
+
+
+class Refused(Exception):
+    """The destination, or the feed's rules for it, does not take these files; `problem` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a group's columns go into the table."""
+
+    targets: Mapping[str, tuple[str, str]]
+    """File column → table column and type; columns that are left out are absent."""
+    ignored: tuple[str, ...] = ()
+    widened: tuple[tuple[str, str], ...] = ()
+    added: bool = False
+
+
+class Destination:
+    """One bronze table."""
+
+    def __init__(self, spark: "SparkSession", sql: Sql, table: str) -> None:
+        self._spark = spark
+        self._sql = sql
+        self.table = table
+        self.quoted = quote_table(table)
+
+    def columns(self) -> dict[str, str] | None:
+        """The table's columns and types; None where the table does not exist."""
+        try:
+            fields = self._spark.table(self.quoted).schema.fields
+        except Exception as error:
+            if is_missing_table(error):
+                return None
+            raise
+        return {field.name: field.dataType.simpleString() for field in fields}
+
+    def fit(self, columns: Mapping[str, str], drift: SchemaDrift) -> Fit:
+        """How `columns` (name → type) go in; the table is made or widened for them. Raises Refused."""
+        strange = [f"{name} ({kind})" for name, kind in columns.items() if unsupported(kind)]
+        if strange:
+            raise Refused(Problem(FileError.UNSUPPORTED_TYPE, f"Delta has no column type for {', '.join(strange)}"))
+        existing = self.columns()
+        if existing is None:
+            self._create(columns)
+            existing = self.columns() or {}
+        plan = decide(columns, existing, drift)
+        for name, kind in plan.widened:
+            self._widen(name, existing[name], kind)
+        return plan
+
+    def append(
+        self, rows: "DataFrame", commit_id: str, *, replaced: Sequence[str] = (), own: Sequence[str] = ()
+    ) -> None:
+        """Bring `rows` in one commit, at most once per `commit_id`; rows of the deliveries `replaced` go in it."""
+        writer = (
+            rows.write.format("delta")
+            .option("mergeSchema", "true")
+            .option("txnAppId", commit_id)
+            .option("txnVersion", 1)
+        )
+        if replaced:
+            ids = ", ".join(f"'{one}'" for one in sorted({*replaced, *own}))
+            # The new rows satisfy the predicate too, so that Delta takes them without a session setting.
+            writer = writer.option("replaceWhere", f"_tracker_id IN ({ids})")
+        mode = "overwrite" if replaced else "append"
+        retrying(lambda: writer.mode(mode).saveAsTable(self.quoted))
+
+    def close(self, commit_id: str) -> None:
+        """Make sure that `commit_id` never brings a row from now on: an empty append takes its transaction."""
+        if self.columns() is not None:
+            self.append(self._spark.table(self.quoted).limit(0), commit_id)
+
+    def rows_of(self, batch_id: str) -> dict[str, int]:
+        """The batch's rows in the table, counted, by tracker_id."""
+        if self.columns() is None:
+            return {}
+        found = self._sql.query(ROWS_OF_BATCH.replace("{dest}", self.quoted), {"batch_id": batch_id})
+        return {str(row["tracker_id"]): int(str(row["row_count"])) for row in found}
+
+    def _create(self, columns: Mapping[str, str]) -> None:
+        catalog, schema, _ = self.table.split(".")
+        listed = ", ".join(f"{quote_column(name)} {kind}" for name, kind in {**columns, **HUB_TYPES}.items())
+        properties = dict(PROPERTIES)
+        if len(columns) + len(HUB_TYPES) > STATISTICS_COLUMNS:
+            kept = [*list(columns)[: STATISTICS_COLUMNS - len(HUB_TYPES)], *HUB_TYPES]
+            properties["delta.dataSkippingStatsColumns"] = ",".join(quote_column(name) for name in kept)
+        given = ", ".join(f"'{name}' = '{_escaped(value)}'" for name, value in properties.items())
+        # A column without a type that DDL can spell would have been refused as unsupported before.
+        statement = f"CREATE TABLE IF NOT EXISTS {self.quoted} ({listed}) USING DELTA TBLPROPERTIES ({given})"
+        try:
+            self._sql.execute(statement, {})
+        except Exception as error:
+            if not is_missing_schema(error):
+                raise self._refusal(error, f"GRANT CREATE TABLE, MODIFY ON SCHEMA {quote(catalog, schema)}") from error
+        else:
+            return
+        try:
+            self._sql.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(catalog, schema)}", {})
+            self._sql.execute(statement, {})
+        except Exception as error:
+            raise self._refusal(error, f"GRANT CREATE SCHEMA ON CATALOG {quote(catalog)}") from error
+
+    def _widen(self, name: str, old: str, new: str) -> None:
+        try:
+            self._sql.execute(f"ALTER TABLE {self.quoted} SET TBLPROPERTIES ('delta.enableTypeWidening' = 'true')", {})
+            self._sql.execute(f"ALTER TABLE {self.quoted} ALTER COLUMN {quote_column(name)} TYPE {new}", {})
+        except Exception as error:
+            if is_passing(error) or is_conflict(error):
+                raise
+            message = f"column {name!r} is {old} in {self.table}, the file needs {new}: {first_line(error)}"
+            raise Refused(Problem(FileError.SCHEMA_CONFLICT, message)) from error
+
+    def _refusal(self, error: Exception, grant: str) -> Exception:
+        if is_passing(error):
+            return error
+        message = f"{self.table} can't be created ({main_condition(error) or type(error).__name__}); "
+        return Refused(Problem(FileError.DESTINATION, f"{message}{grant} TO the loader: {first_line(error)}"))
+
+
+def decide(columns: Mapping[str, str], existing: Mapping[str, str], drift: SchemaDrift) -> Fit:
+    """How a file's columns meet the table's. Names match up to case, as everywhere in Delta. Raises Refused. Pure."""
+    by_name = {name.lower(): name for name in existing}
+    extra = [name for name in columns if name.lower() not in by_name]
+    if extra and drift is SchemaDrift.FAIL:
+        message = f"the table lacks {', '.join(extra)}, and the feed's schema_drift is fail"
+        raise Refused(Problem(FileError.SCHEMA_DRIFT, message))
+    targets: dict[str, tuple[str, str]] = {}
+    widened: list[tuple[str, str]] = []
+    for name, kind in columns.items():
+        target = by_name.get(name.lower())
+        if target is None:
+            if drift is SchemaDrift.ADD:
+                targets[name] = (name, kind)
+            continue
+        both = (
+            wider(kind, existing[target])
+            if "<" not in kind
+            else (existing[target] if "<" in existing[target] else None)
+        )
+        if both is None:
+            message = f"column {name!r} is {kind} in the file and {existing[target]} in the table"
+            raise Refused(Problem(FileError.SCHEMA_CONFLICT, message))
+        if both != existing[target]:
+            widened.append((target, both))
+        # A nested type is left as it is: Delta matches its fields by name and adds those that are new.
+        targets[name] = (target, kind if "<" in kind else both)
+    return Fit(
+        targets=targets,
+        ignored=tuple(extra) if drift is SchemaDrift.IGNORE else (),
+        widened=tuple(widened),
+        added=bool(extra) and drift is SchemaDrift.ADD,
+    )
+
+
+def _meeting(kind: str, existing: str) -> str | None:
+    """The type that a column of the table takes on for a file's; a nested one is for Delta to merge, field by field."""
+    if "<" in kind or "<" in existing:
+        return existing if kind.split("<", maxsplit=1)[0] == existing.split("<", maxsplit=1)[0] else None
+    return wider(kind, existing)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")

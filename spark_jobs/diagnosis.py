@@ -1,0 +1,274 @@
+"""Why a group could not be brought in one go, and which of its files can: a few reads, never one a good file."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
+
+from hub_core.codes import FileError
+from hub_core.errors import Rejected
+from hub_core.model import FileFormat, FileStatus
+from hub_core.paths import parents
+from spark_jobs.checks import broken_rule, rules_of
+from spark_jobs.claims import Diagnosis, Group, OpenClaim, Piece, Problem, Rejects
+from spark_jobs.destination import Refused
+from spark_jobs.failures import broken_path, first_line, is_passing, main_condition, spellings
+from spark_jobs.headers import first_record, header_problem, positional
+from spark_jobs.judging import too_many, validated
+from spark_jobs.reading import column, first_lines, listed, parquet_rows, whole_files
+from spark_jobs.spark_paths import literal, spelled
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+type Bad = list[tuple[OpenClaim, Problem]]
+
+SMALL_FILE = 8 * 1024 * 1024
+"""Headers of files up to this size are read together, each larger file's on its own."""
+HEADER_BYTES = 64 * 1024
+HEADER_LINES = 20
+MAX_SPLITS = 6
+
+
+class Diagnostician:
+    """Reads a group's files for what is wrong with them."""
+
+    def __init__(self, spark: "SparkSession") -> None:
+        self._spark = spark
+
+    def diagnose(self, group: Group, error: Exception) -> Diagnosis:
+        """What to do with the group's files after `error`; passing errors are raised again."""
+        if is_passing(error):
+            raise error
+        bad = self.other_versions(group.claims)
+        claims = _without(group.claims, bad)
+        if group.feed.file_format is FileFormat.PARQUET:
+            pieces = self._by_schema(claims, bad)
+        elif group.columns is None:
+            pieces = self._by_header(claims, bad)
+        else:
+            pieces = [Piece(claims, group.columns)] if claims else []
+        news = bool(bad) or len(pieces) != 1 or (group.columns is None and pieces[0].columns == ())
+        if news or (group.columns is None and isinstance(error, Refused) and group.splits == 0):
+            return Diagnosis(tuple(pieces), tuple(bad))
+        return self._by_content(group, pieces[0], error)
+
+    def other_versions(self, claims: Sequence[OpenClaim]) -> Bad:
+        """The files that are gone, or are not the version that was claimed."""
+        found: dict[str, tuple[int, int]] = {}
+        for folder in parents([claim.path for claim in claims]):
+            try:
+                rows = listed(self._spark, [claim.path for claim in claims], literal(folder)).collect()
+            except Exception as error:
+                if main_condition(error) != "PATH_NOT_FOUND":
+                    raise
+                continue
+            found.update({row["path"]: (row["size"], row["modified"]) for row in rows})
+        bad: Bad = []
+        for claim in claims:
+            now = found.get(spelled(claim.path))
+            if now is None:
+                bad.append((claim, Problem(FileError.FILE_GONE, "the file was deleted after it was claimed")))
+            elif now != (claim.size, claim.modified):
+                message = f"the file was overwritten after it was claimed: {claim.size:,} bytes then, {now[0]:,} now"
+                bad.append((claim, Problem(FileError.FILE_CHANGED, message)))
+        return bad
+
+    def first_columns(self, claim: OpenClaim) -> tuple[str, ...] | None:
+        """The columns of one delimited file; None if it has no record."""
+        for lines in (HEADER_LINES, 50 * HEADER_LINES):
+            try:
+                start = first_lines(self._spark, claim, lines)
+                fields = first_record(start, claim.feed, complete=len(start) >= claim.size - 1 or lines > HEADER_LINES)
+            except ValueError:
+                continue
+            return fields if fields is None or claim.feed.has_header else positional(len(fields))
+        return None
+
+    def _by_header(self, claims: tuple[OpenClaim, ...], bad: Bad) -> list[Piece]:
+        """Files with the same columns in the same order; those without any go with the first."""
+        small = [claim for claim in claims if 0 < claim.size <= SMALL_FILE]
+        headers: dict[str, tuple[str, ...] | None] = {}
+
+        def read_small(part: Sequence[OpenClaim]) -> None:
+            starts = self._starts(part)
+            for claim in part:
+                fields = first_record(starts.get(claim.path, b""), claim.feed, complete=True)
+                named = fields is None or claim.feed.has_header
+                headers[claim.tracker_id] = fields if named else positional(len(fields or ()))
+
+        def read_large(part: Sequence[OpenClaim]) -> None:
+            headers.update({claim.tracker_id: self.first_columns(claim) for claim in part})
+
+        self._peeled(small, read_small, bad)
+        for claim in claims:
+            if claim.size > SMALL_FILE:
+                self._peeled(
+                    [claim], lambda part: headers.update({part[0].tracker_id: self.first_columns(part[0])}), bad
+                )
+        alike: dict[tuple[str, ...] | None, list[OpenClaim]] = {}
+        for claim in _without(claims, bad):
+            columns = headers.get(claim.tracker_id)
+            problem = header_problem(columns) if columns and claim.feed.has_header else None
+            if problem:
+                bad.append((claim, Problem(FileError.BAD_HEADER, problem, FileStatus.QUARANTINED)))
+            else:
+                alike.setdefault(columns, []).append(claim)
+        empty = alike.pop(None, [])
+        pieces = [Piece(tuple(members), columns) for columns, members in alike.items()]
+        return [*pieces, *([Piece(tuple(empty), ())] if empty else [])]
+
+    def _starts(self, claims: Sequence[OpenClaim]) -> dict[str, bytes]:
+        rows = whole_files(self._spark, claims).select(
+            F.col("_metadata.file_path").alias("path"),
+            F.substring(F.col("value").cast("binary"), 1, HEADER_BYTES).alias("start"),
+        )
+        by_spelling = {spelled(claim.path): claim.path for claim in claims}
+        return {by_spelling[row["path"]]: bytes(row["start"]) for row in rows.collect() if row["path"] in by_spelling}
+
+    def _by_schema(self, claims: tuple[OpenClaim, ...], bad: Bad) -> list[Piece]:
+        """Parquet files whose schemas merge; a file that merges with none is a piece of its own."""
+        classes: list[tuple[dict[str, str], list[OpenClaim]]] = []
+
+        def collect(part: Sequence[OpenClaim]) -> None:
+            schema = {field.name: field.dataType.simpleString() for field in parquet_rows(self._spark, part).schema}
+            problem = header_problem(list(schema))
+            if problem and len(part) > 1:
+                raise Refused(Problem(FileError.BAD_HEADER, problem, FileStatus.QUARANTINED))
+            if problem:
+                bad.append((part[0], Problem(FileError.BAD_HEADER, problem, FileStatus.QUARANTINED)))
+            else:
+                for known, members in classes:
+                    if all(known.get(name, kind) == kind for name, kind in schema.items()):
+                        known.update(schema)
+                        members.extend(part)
+                        return
+                classes.append((schema, list(part)))
+
+        self._peeled([claim for claim in claims if claim.size > 0], collect, bad, unreadable=_unreadable_parquet)
+        bad += [
+            (claim, Problem(FileError.UNREADABLE_FILE, "the file has no bytes, so it is no parquet file"))
+            for claim in claims
+            if claim.size == 0
+        ]
+        return [Piece(tuple(members), None) for _, members in classes]
+
+    def _by_content(self, group: Group, piece: Piece, error: Exception) -> Diagnosis:
+        """The files' columns are known to be alike and present: the destination, a rule or a record is at fault."""
+        if isinstance(error, Refused):
+            parquet = group.feed.file_format is FileFormat.PARQUET
+            if parquet and len(piece.claims) > 1 and group.splits < MAX_SPLITS:
+                middle = len(piece.claims) // 2
+                return Diagnosis((Piece(piece.claims[:middle], None), Piece(piece.claims[middle:], None)))
+            return Diagnosis((), tuple((claim, error.problem) for claim in piece.claims))
+        if group.rejects is not None:
+            return Diagnosis((), tuple((claim, _load_error(error)) for claim in piece.claims))
+        return self.validate(group, piece)
+
+    def validate(self, group: Group, piece: Piece) -> Diagnosis:
+        """Which files have more bad records than the feed allows, and what the others have."""
+        problem = self._rule_problem(piece)
+        if problem is not None:
+            return Diagnosis((), tuple((claim, problem) for claim in piece.claims))
+        bad: Bad = []
+        rejects: dict[str, Rejects] = {}
+        columns = self._known_columns(piece)
+
+        def count(part: Sequence[OpenClaim]) -> None:
+            rejects.update(validated(self._spark, part, columns))
+
+        code = FileError.RULE_ERROR if group.feed.quality_rules else FileError.LOAD_ERROR
+        self._peeled(piece.claims, count, bad, otherwise=code)
+        over: Bad = []
+        for claim in _without(piece.claims, bad):
+            found = rejects.get(claim.tracker_id)
+            refusal = too_many(found, claim.feed) if found else None
+            if refusal:
+                over.append((claim, refusal))
+        quarantined = Piece(tuple(claim for claim, _ in over), columns, rejects) if over else None
+        good = _without(piece.claims, [*bad, *over])
+        kept = {claim.tracker_id: rejects[claim.tracker_id] for claim in good if claim.tracker_id in rejects}
+        pieces = (Piece(good, columns, kept),) if good else ()
+        return Diagnosis(pieces, (*bad, *over), quarantined)
+
+    def _known_columns(self, piece: Piece) -> tuple[str, ...]:
+        if piece.columns is not None:
+            return piece.columns
+        return tuple(parquet_rows(self._spark, piece.claims).schema.names)
+
+    def _rule_problem(self, piece: Piece) -> Problem | None:
+        """What keeps the feed's rules from being evaluated on these columns; nothing is read."""
+        try:
+            rules = rules_of(piece.claims[0].feed)
+            if not rules:
+                return None
+            if piece.columns is None:
+                frame = parquet_rows(self._spark, piece.claims)
+            else:
+                empty = self._spark.range(0)
+                frame = empty.select(*[F.lit(None).cast("string").alias(name) for name in piece.columns])
+            frame.select(broken_rule(rules).alias("rule"), *[column(name) for name in frame.columns[:1]]).schema  # noqa: B018
+        except Rejected as error:
+            return Problem(FileError.RULE_ERROR, error.message)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            return Problem(FileError.RULE_ERROR, f"the quality rules can't be evaluated: {first_line(error)}")
+        return None
+
+    def _peeled(
+        self,
+        claims: Sequence[OpenClaim],
+        read: Callable[[Sequence[OpenClaim]], None],
+        bad: Bad,
+        *,
+        otherwise: FileError = FileError.LOAD_ERROR,
+        unreadable: Callable[[Exception], Problem | None] = lambda _: None,
+    ) -> None:
+        """Run `read` on the claims: a file that the engine names as broken is taken out, else they are halved."""
+        waiting: list[Sequence[OpenClaim]] = [claims] if claims else []
+        while waiting:
+            part = waiting.pop()
+            try:
+                read(part)
+            except Exception as error:
+                if is_passing(error):
+                    raise
+                named = broken_path(error)
+                broken = [claim for claim in part if named and _is_named(claim, named)]
+                if broken:
+                    bad.append((broken[0], _unreadable(error)))
+                    rest = [claim for claim in part if claim is not broken[0]]
+                    waiting += [rest] if rest else []
+                elif len(part) == 1:
+                    bad.append((part[0], unreadable(error) or Problem(otherwise, first_line(error))))
+                else:
+                    waiting += [part[len(part) // 2 :], part[: len(part) // 2]]
+
+
+def _without(claims: Sequence[OpenClaim], bad: Bad) -> tuple[OpenClaim, ...]:
+    out = {claim.tracker_id for claim, _ in bad}
+    return tuple(claim for claim in claims if claim.tracker_id not in out)
+
+
+def _is_named(claim: OpenClaim, named: str) -> bool:
+    return claim.path in spellings(named) or spelled(claim.path) == named
+
+
+def _unreadable(error: Exception) -> Problem:
+    return Problem(FileError.UNREADABLE_FILE, f"the file can't be read: {first_line(error)}")
+
+
+def _unreadable_parquet(error: Exception) -> Problem | None:
+    if isinstance(error, Refused):
+        return error.problem
+    kind = main_condition(error)
+    if kind.startswith("PARQUET_TYPE") or "PARQUET_TYPE" in kind:
+        return Problem(FileError.UNSUPPORTED_TYPE, first_line(error))
+    if kind == "COLUMN_ALREADY_EXISTS":
+        return Problem(FileError.BAD_HEADER, first_line(error), FileStatus.QUARANTINED)
+    return _unreadable(error)
+
+
+def _load_error(error: Exception) -> Problem:
+    return Problem(FileError.LOAD_ERROR, first_line(error))

@@ -1,0 +1,110 @@
+"""A delimited file's first record: cut out of the file's first bytes, and judged. Pure."""
+
+import codecs
+from collections.abc import Sequence
+
+from hub_core.model import Feed
+
+HUB_COLUMNS = ("_source_file", "_file_modified", "_tracker_id", "_batch_id", "_ingested_at")
+"""What the hub adds to every bronze table."""
+
+CORRUPT_COLUMN = "_hub_malformed_record"
+"""Where Spark puts a malformed record while reading; never written."""
+
+_WIDE = ("UTF-16", "UTF16", "UTF-32", "UTF32")
+_DELIMITERS = {"\\t": "\t", "\\u0001": "\u0001"}
+
+
+def delimiter(feed: Feed) -> str:
+    """The feed's delimiter as characters: `\\t` and `\\u0001` may be written out."""
+    text = feed.delimiter or ","
+    if text in _DELIMITERS:
+        return _DELIMITERS[text]
+    return codecs.decode(text, "unicode_escape") if text.startswith("\\u") and text.isascii() else text
+
+
+def is_wide(encoding: str) -> bool:
+    """Whether a line feed takes more than one byte, so that Spark can't cut the file into lines by bytes."""
+    return encoding.upper().replace("_", "-").startswith(_WIDE)
+
+
+def first_record(start: bytes, feed: Feed, *, complete: bool) -> tuple[str, ...] | None:  # noqa: PLR0912 — one state machine
+    """The fields of the first record in `start`; None if the file has none.
+
+    `complete` tells that `start` is the whole file; otherwise ValueError is raised where the record runs past it.
+    """
+    text = _decode(start, feed.encoding)
+    sep, quote, escape = delimiter(feed), feed.quote, feed.escape
+    position = _skip_blank_lines(text)
+    if position == len(text):
+        return None
+    fields: list[str] = []
+    field, opened, at_start = "", False, True
+    while position < len(text):
+        char = text[position]
+        if opened:
+            if char == escape and text[position + 1 : position + 2] == quote:
+                field += quote
+                position += 2
+                continue
+            if char == quote:
+                opened = False
+            elif char in "\r\n" and not feed.multiline and not is_wide(feed.encoding):
+                break
+            else:
+                field += char
+        elif char in "\r\n":
+            break
+        elif text.startswith(sep, position):
+            fields.append(field)
+            field, at_start = "", True
+            position += len(sep)
+            continue
+        elif quote and char == quote and at_start:
+            opened = True
+        else:
+            field += char
+        at_start = False
+        position += 1
+    else:
+        if not complete:
+            raise ValueError("the first record is longer than what was read")
+    return (*fields, field)
+
+
+def header_problem(names: Sequence[str]) -> str | None:
+    """Why a table can't have these columns, in a sentence; None where it can."""
+    problems: list[str] = []
+    empty = [str(index + 1) for index, name in enumerate(names) if not name.strip()]
+    if empty:
+        problems.append(f"the header has no name in column {', '.join(empty)}")
+    seen: dict[str, str] = {}
+    for name in names:
+        if name.lower() in seen and name.strip():
+            problems.append(f"the header has {seen[name.lower()]!r} and {name!r}, which name one column")
+        seen.setdefault(name.lower(), name)
+    own = [name for name in names if name.lower() in {*HUB_COLUMNS, CORRUPT_COLUMN}]
+    if own:
+        problems.append(f"the hub itself adds {', '.join(own)} to the table")
+    return "; ".join(problems) or None
+
+
+def positional(count: int) -> tuple[str, ...]:
+    """The columns of a file without a header."""
+    return tuple(f"_c{index}" for index in range(count))
+
+
+def _skip_blank_lines(text: str) -> int:
+    position = 0
+    while position < len(text):
+        end = min((at for at in (text.find("\n", position), text.find("\r", position)) if at >= 0), default=len(text))
+        if text[position:end].strip(" \t"):
+            return position
+        position = min(end + 1, len(text))
+    return position
+
+
+def _decode(start: bytes, encoding: str) -> str:
+    # `utf-8-sig` and `utf-16` take the byte order mark away; the fixed-endian ones leave it in the text.
+    name = "utf-8-sig" if encoding.upper().replace("_", "-") in {"UTF-8", "UTF8"} else encoding
+    return start.decode(name, "replace").removeprefix("\ufeff")

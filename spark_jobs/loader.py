@@ -1,0 +1,163 @@
+"""A batch's claims into bronze: exactly once, in as few reads and commits as there are groups of like files."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from hub_core.codes import FileError
+from hub_core.model import FileStatus
+from hub_core.ports import Row
+from hub_core.statements import BATCH_OUTCOME, table_names
+from spark_jobs.claim_changes import Change, ClaimChanges
+from spark_jobs.claims import Group, OpenClaim, new_groups, read_claim, started_groups
+from spark_jobs.loading import GroupLoader
+from spark_jobs.quarantine import Quarantine
+from spark_jobs.spark_sql import SparkSql
+from spark_jobs.statements import OPEN_CLAIMS
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+TABLES_AT_ONCE = 4
+"""Groups of one table go one after another: they would only wait for each other's commits."""
+
+ROUNDS = 5
+"""How often claims are read again that another run of the batch has changed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """The batch as the tracker has it when the run ends."""
+
+    batch_id: str
+    files: dict[str, int]
+    rows: int
+    rejected: int
+    seconds: float
+
+    def __str__(self) -> str:
+        counted = ", ".join(f"{count} {status}" for status, count in sorted(self.files.items())) or "no files"
+        return f"batch {self.batch_id}: {counted}; {self.rows:,} rows, {self.rejected:,} rejected, {self.seconds:.1f} s"
+
+    def to_json(self) -> str:
+        """One line, for whoever reads the run's output."""
+        return json.dumps(asdict(self))
+
+
+class Loader:
+    """Loads what a batch has claimed."""
+
+    def __init__(
+        self, spark: "SparkSession", catalog: str, batch_id: str, run_id: str | None = None, *,
+        say: Callable[[str], None] = print,
+    ) -> None:  # fmt: skip
+        self._spark = spark
+        self._sql = SparkSql(spark)
+        self._names = table_names(catalog)
+        self._batch_id = batch_id
+        self._say = say
+        self._changes = ClaimChanges(self._sql, catalog, batch_id, run_id)
+        self._groups = GroupLoader(
+            spark, self._sql, self._changes, Quarantine(spark, catalog, batch_id), batch_id=batch_id, say=self._timed
+        )
+        self._began = time.monotonic()
+        self._lock = threading.Lock()
+
+    def run(self) -> LoadResult:
+        """Finish every open claim of the batch. Raises where the run itself broke; claims are then left open."""
+        try:
+            for _ in range(ROUNDS):
+                if not self._load_all(self._take()):
+                    break
+        finally:
+            self._changes.close()
+        self._changes.check()
+        return self._result()
+
+    def _take(self) -> list[Group]:
+        """The batch's open claims as groups, each of which has its commit_id in the tracker."""
+        rows = self._query(OPEN_CLAIMS)
+        claims = self._without_feedless(rows)
+        claims = self._without_skipped(claims)
+        started = started_groups(claims)
+        fresh = new_groups(claim for claim in claims if claim.commit_id is None)
+        self._timed(f"{len(claims)} open claims: {len(started)} commits to repeat, {len(fresh)} new groups")
+        marks = [
+            Change(claim.tracker_id, None, FileStatus.CLAIMED, group.commit_id)
+            for group in fresh
+            for claim in group.claims
+        ]
+        if marks and not self._changes.put(marks).result():
+            # Another run of this batch was faster with some of them: what they come in is for the tracker to say.
+            return started_groups(self._without_feedless(self._query(OPEN_CLAIMS)))
+        return started + fresh
+
+    def _without_feedless(self, rows: Sequence[Row]) -> list[OpenClaim]:
+        claims: list[OpenClaim] = []
+        gone: list[Change] = []
+        for row in rows:
+            claim = read_claim(row)
+            if claim is not None:
+                claims.append(claim)
+                continue
+            commit = row["commit_id"]
+            gone.append(
+                Change(
+                    str(row["tracker_id"]),
+                    None if commit is None else str(commit),
+                    FileStatus.FAILED,
+                    None if commit is None else str(commit),
+                    error_code=FileError.FEED_GONE,
+                    error_message="the claim's feed is not in file_config",
+                )
+            )
+        self._changes.put(gone)
+        return claims
+
+    def _without_skipped(self, claims: list[OpenClaim]) -> list[OpenClaim]:
+        skipped = [claim for claim in claims if claim.skipped and claim.commit_id is None]
+        self._changes.put(
+            [
+                Change(
+                    claim.tracker_id, None, FileStatus.SUCCESS, None, row_count=0, rejected_count=0,
+                    error_message="an earlier version of this file is loaded, and the feed's on_redelivery is skip",
+                )
+                for claim in skipped
+            ]
+        )  # fmt: skip
+        return [claim for claim in claims if claim not in skipped]
+
+    def _load_all(self, groups: Sequence[Group]) -> list[Group]:
+        """Load the groups; those that another run has taken over meanwhile are returned."""
+        tables: dict[str, list[Group]] = {}
+        for group in groups:
+            tables.setdefault(group.dest_table.lower(), []).append(group)
+        with ThreadPoolExecutor(TABLES_AT_ONCE, thread_name_prefix="table") as pool:
+            futures: list[Future[list[Group]]] = [pool.submit(self._load_table, mine) for mine in tables.values()]
+        lost = [group for future in futures for group in future.result()]
+        self._changes.flush()
+        return lost
+
+    def _load_table(self, groups: Sequence[Group]) -> list[Group]:
+        return [lost for group in groups for lost in self._groups.load(group)]
+
+    def _query(self, statement: str) -> Sequence[Row]:
+        return self._sql.query(statement.format_map(self._names), {"batch_id": self._batch_id})
+
+    def _result(self) -> LoadResult:
+        rows = self._query(BATCH_OUTCOME)
+        return LoadResult(
+            batch_id=self._batch_id,
+            files={str(row["load_status"]): int(str(row["files"])) for row in rows},
+            rows=sum(int(str(row["row_count"])) for row in rows),
+            rejected=sum(int(str(row["rejected"])) for row in rows),
+            seconds=round(time.monotonic() - self._began, 1),
+        )
+
+    def _timed(self, text: str) -> None:
+        with self._lock:
+            self._say(f"{time.monotonic() - self._began:7.1f} s  {text}")

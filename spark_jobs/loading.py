@@ -1,0 +1,243 @@
+"""One group of files into its table: tried in one go, and only if that fails taken apart."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
+
+from hub_core.codes import FileError
+from hub_core.model import FileFormat, FileStatus
+from hub_core.ports import Sql
+from spark_jobs.checks import any_of, broken_rule, rules_of, suspicious
+from spark_jobs.claim_changes import Change, ClaimChanges
+from spark_jobs.claims import Diagnosis, Group, OpenClaim, Piece, Problem, Rejects
+from spark_jobs.destination import Destination, Fit, Refused
+from spark_jobs.diagnosis import Diagnostician
+from spark_jobs.failures import first_line, is_passing
+from spark_jobs.headers import header_problem
+from spark_jobs.judging import judged, torn_files
+from spark_jobs.quarantine import Quarantine
+from spark_jobs.reading import changed, column, delimited_rows, parquet_rows, with_claims
+from spark_jobs.spark_paths import total_partitions
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+MAX_SPLITS = 12
+"""A group that could not be brought after so many divisions has a cause that dividing does not find."""
+
+
+class NeedsValidation(Exception):
+    """The feed allows some bad records, so a validating pass decides which files are loaded."""
+
+
+class NothingToGoBy(Exception):
+    """The file whose header would have been tried for all has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A group that is in its table."""
+
+    group: Group
+    rows: Mapping[str, int]
+    note: str | None = None
+
+
+class GroupLoader:
+    """Brings the groups of one run, each with its tracker changes."""
+
+    def __init__(
+        self, spark: "SparkSession", sql: Sql, changes: ClaimChanges, quarantine: Quarantine, *, batch_id: str,
+        say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._spark = spark
+        self._sql = sql
+        self._changes = changes
+        self._quarantine = quarantine
+        self._batch_id = batch_id
+        self._say = say
+        self._diagnostician = Diagnostician(spark)
+
+    def load(self, group: Group) -> list[Group]:
+        """Bring the group, or what of it can be brought; raises only where Spark itself was lost.
+
+        Returns the parts that another run of the batch has taken over meanwhile; the tracker knows how.
+        """
+        waiting, lost = [group], []
+        while waiting:
+            one = waiting.pop()
+            try:
+                self._finish(self.bring(one))
+            except Exception as error:
+                if is_passing(error):
+                    raise
+                self._say(f"{one.dest_table}: {len(one.claims)} files not in one go: {first_line(error)[:200]}")
+                parts = self._divide(one, self._diagnosis(one, error))
+                if parts is None:
+                    lost.append(one)
+                else:
+                    waiting += parts
+        return lost
+
+    def bring(self, group: Group) -> Brought:
+        """Read the group's files and commit their rows, or raise before anything is committed."""
+        destination = Destination(self._spark, self._sql, group.dest_table)
+        filled = [claim for claim in group.claims if claim.size > 0]
+        if not filled or group.columns == ():
+            return self._bring_nothing(group, destination)
+        if group.feed.file_format is FileFormat.PARQUET:
+            rows, fit = self._parquet(group, destination)
+        else:
+            rows, fit = self._delimited(group, filled, destination)
+        destination.append(rows, group.commit_id, replaced=group.replaced, own=group.tracker_ids)
+        if group.rejects:
+            self._quarantine.write(Piece(group.claims, group.columns), group.rejects)
+        note = f"not in the table, and schema_drift is ignore: {', '.join(fit.ignored)}" if fit.ignored else None
+        return Brought(group, destination.rows_of(self._batch_id), note)
+
+    def _bring_nothing(self, group: Group, destination: Destination) -> Brought:
+        """Close the commit of files that hold no record; rows that they replace go."""
+        if group.feed.file_format is FileFormat.PARQUET:
+            raise NothingToGoBy("a parquet file of zero bytes")
+        if group.replaced and destination.columns() is not None:
+            empty = self._spark.table(destination.quoted).limit(0)
+            destination.append(empty, group.commit_id, replaced=group.replaced, own=group.tracker_ids)
+        return Brought(group, destination.rows_of(self._batch_id))
+
+    def _delimited(
+        self, group: Group, filled: Sequence[OpenClaim], destination: Destination
+    ) -> tuple["DataFrame", Fit]:
+        feed = group.feed
+        columns = group.columns or self._diagnostician.first_columns(filled[0])
+        if not columns:
+            raise NothingToGoBy(filled[0].path)
+        problem = header_problem(columns) if feed.has_header else None
+        if problem:
+            raise Refused(Problem(FileError.BAD_HEADER, problem, FileStatus.QUARANTINED))
+        if feed.max_reject_percent > 0 and group.rejects is None:
+            raise NeedsValidation(feed.table)
+        fit = destination.fit(dict.fromkeys(columns, "string"), feed.schema_drift)
+        if group.rejects is None:
+            rows = with_claims(self._spark, delimited_rows(self._spark, filled, columns), filled)
+            refused = [changed(), suspicious(feed, columns)]
+            rules = rules_of(feed)
+            if rules:
+                refused.append(broken_rule(rules).isNotNull())
+        else:
+            rows = judged(self._spark, filled, columns, torn_files(group.rejects)).where(F.col("_hub_rule").isNull())
+            refused = [changed()]
+        return self._as_table(rows, fit, any_of(refused), group), fit
+
+    def _parquet(self, group: Group, destination: Destination) -> tuple["DataFrame", Fit]:
+        feed = group.feed
+        if feed.max_reject_percent > 0 and group.rejects is None and feed.quality_rules:
+            raise NeedsValidation(feed.table)
+        schema = parquet_rows(self._spark, group.claims).schema
+        problem = header_problem(schema.names)
+        if problem:
+            raise Refused(Problem(FileError.BAD_HEADER, problem, FileStatus.QUARANTINED))
+        fit = destination.fit({field.name: field.dataType.simpleString() for field in schema}, feed.schema_drift)
+        refused = [changed()]
+        if group.rejects is None:
+            rows = with_claims(self._spark, parquet_rows(self._spark, group.claims, schema), group.claims)
+            rules = rules_of(feed)
+            if rules:
+                refused.append(broken_rule(rules).isNotNull())
+        else:
+            rows = judged(self._spark, group.claims, tuple(schema.names)).where(F.col("_hub_rule").isNull())
+        return self._as_table(rows, fit, any_of(refused), group), fit
+
+    def _as_table(self, rows: "DataFrame", fit: Fit, refused: "Column", group: Group) -> "DataFrame":
+        """The rows as the table has them; a refused one fails the job that writes them, before it commits."""
+        stop = F.raise_error(F.concat(F.lit("refused record in "), F.col("_hub_path"))).cast("string")
+        table = rows.select(
+            *[column(name).cast(kind).alias(target) if "<" not in kind else column(name).alias(target)
+              for name, (target, kind) in fit.targets.items()],
+            F.col("_hub_path").alias("_source_file"),
+            F.timestamp_seconds(F.col("_hub_modified")).alias("_file_modified"),
+            F.when(refused, stop).otherwise(F.col("_hub_tracker_id")).alias("_tracker_id"),
+            F.lit(self._batch_id).alias("_batch_id"),
+            F.current_timestamp().alias("_ingested_at"),
+        )  # fmt: skip
+        partitions = total_partitions([claim.size for claim in group.claims])
+        return table if partitions is None else table.coalesce(partitions)
+
+    def _finish(self, brought: Brought) -> None:
+        """Tell the tracker; files that brought no row are looked at once more."""
+        group, rejects = brought.group, brought.group.rejects or {}
+        none = [claim for claim in group.claims if not brought.rows.get(claim.tracker_id)]
+        missing = {claim.tracker_id: problem for claim, problem in self._diagnostician.other_versions(none)}
+        changes: list[Change] = []
+        for claim in group.claims:
+            problem = missing.get(claim.tracker_id)
+            if problem:
+                changes.append(_failed(claim, problem))
+                continue
+            found = rejects.get(claim.tracker_id, Rejects(0, 0))
+            changes.append(
+                Change(
+                    claim.tracker_id,
+                    seen=claim.commit_id,
+                    load_status=FileStatus.SUCCESS,
+                    commit_id=claim.commit_id,
+                    row_count=brought.rows.get(claim.tracker_id, 0),
+                    rejected_count=found.bad,
+                    error_message=brought.note,
+                )
+            )
+        self._changes.put(changes)
+        total = sum(brought.rows.get(one, 0) for one in group.tracker_ids)
+        self._say(f"{group.dest_table}: {len(group.claims)} files, {total:,} rows in one commit")
+
+    def _diagnosis(self, group: Group, error: Exception) -> Diagnosis:
+        """What to do with the group; what even diagnosing can't tell fails the group's files, and no others."""
+        try:
+            if group.splits > MAX_SPLITS:
+                raise error
+            diagnosis = self._diagnostician.diagnose(group, error)
+        except Exception as unexpected:
+            if is_passing(unexpected):
+                raise
+            problem = Problem(FileError.LOAD_ERROR, first_line(unexpected))
+            return Diagnosis((), tuple((claim, problem) for claim in group.claims))
+        return diagnosis
+
+    def _divide(self, group: Group, diagnosis: Diagnosis) -> list[Group] | None:
+        """The groups to go on with; None where the tracker shows that another run has decided meanwhile."""
+        if not diagnosis.bad and len(diagnosis.pieces) == 1:
+            [piece] = diagnosis.pieces
+            return [replace(group, columns=piece.columns, rejects=piece.rejects, splits=group.splits + 1)]
+        destination = Destination(self._spark, self._sql, group.dest_table)
+        destination.close(group.commit_id)
+        rows = destination.rows_of(self._batch_id)
+        if any(rows.get(tracker_id) for tracker_id in group.tracker_ids):
+            # Another run's append came first after all: the commit is what it brought.
+            self._finish(Brought(group, rows))
+            return []
+        if diagnosis.quarantine is not None:
+            self._quarantine.write(diagnosis.quarantine, diagnosis.quarantine.rejects or {})
+        parts = [group.part(piece) for piece in diagnosis.pieces]
+        changes = [_failed(claim, problem) for claim, problem in diagnosis.bad]
+        changes += [
+            Change(claim.tracker_id, group.commit_id, FileStatus.CLAIMED, part.commit_id)
+            for part in parts
+            for claim in part.claims
+        ]
+        for claim, problem in diagnosis.bad[:5]:
+            self._say(f"{claim.path}: {problem.status} {problem.code}: {problem.message}")
+        return parts if self._changes.put(changes).result() else None
+
+
+def _failed(claim: OpenClaim, problem: Problem) -> Change:
+    return Change(
+        claim.tracker_id,
+        seen=claim.commit_id,
+        load_status=problem.status,
+        commit_id=claim.commit_id,
+        row_count=0,
+        rejected_count=problem.rejected,
+        error_code=problem.code,
+        error_message=problem.message[:2000],
+    )

@@ -1,0 +1,143 @@
+"""DataFrames over a group's files: one read, with each file's claim beside its rows."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
+from pyspark.sql.types import StringType, StructField, StructType
+
+from hub_core.model import Feed
+from spark_jobs.claims import OpenClaim
+from spark_jobs.headers import CORRUPT_COLUMN, delimiter, is_wide
+from spark_jobs.spark_paths import Sources, sources, spelled
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+NO_NULL = "\ufdd0null\ufdd0"
+"""A token that no file holds: Spark's own default, the empty string, would make a quoted empty field NULL too."""
+
+ONE_COLUMN = "\ufdd1"
+"""A delimiter that no file holds, to read whole lines with the CSV reader's encodings, headers and compression."""
+
+
+def delimited_options(feed: Feed, *, check_header: bool) -> dict[str, str]:
+    """How Spark reads the feed's records; with `check_header` it refuses a file whose header is another."""
+    return {
+        "sep": delimiter(feed),
+        "header": _flag(feed.has_header),
+        # Off, every file's header is compared with the schema, as long as the schema is read whole: the column of
+        # malformed records sees to that, since it switches column pruning off.
+        "enforceSchema": _flag(not (check_header and feed.has_header)),
+        "mode": "PERMISSIVE",
+        "columnNameOfCorruptRecord": CORRUPT_COLUMN,
+        "encoding": feed.encoding,
+        "quote": feed.quote,
+        "escape": feed.escape,
+        "multiLine": _flag(multiline(feed)),
+        "ignoreLeadingWhiteSpace": "false",
+        "ignoreTrailingWhiteSpace": "false",
+        "nullValue": feed.null_value or NO_NULL,
+        "emptyValue": "",
+        "maxColumns": "20480",
+        "maxCharsPerColumn": "-1",
+    }
+
+
+def multiline(feed: Feed) -> bool:
+    """Whether records are found by parsing the file as a whole; encodings of wide characters need it."""
+    return feed.multiline or is_wide(feed.encoding)
+
+
+def delimited_rows(spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str]) -> "DataFrame":
+    """The group's records: `columns`, the malformed record, and `_metadata`."""
+    schema = StructType([StructField(name, StringType()) for name in (*columns, CORRUPT_COLUMN)])
+    reader = _reader(spark).options(**delimited_options(claims[0].feed, check_header=True)).schema(schema)
+    return _pruned(claims, lambda places: reader.csv(list(places.paths)))
+
+
+def delimited_lines(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "DataFrame":
+    """The group's records as they were sent, one line each in the column `raw`, headers left out."""
+    schema = StructType([StructField("raw", StringType())])
+    options = delimited_options(claims[0].feed, check_header=False)
+    options |= {"sep": ONE_COLUMN, "quote": "", "escape": "", "nullValue": NO_NULL, "multiLine": "false"}
+    del options["columnNameOfCorruptRecord"]
+    reader = _reader(spark).options(**options).schema(schema)
+    return _pruned(claims, lambda places: reader.csv(list(places.paths)))
+
+
+def whole_files(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "DataFrame":
+    """One row a file, its bytes (decompressed) in `value`."""
+    reader = _reader(spark).option("wholetext", "true")
+    return _pruned(claims, lambda places: reader.text(list(places.paths)))
+
+
+def first_lines(spark: "SparkSession", claim: OpenClaim, count: int) -> bytes:
+    """The first lines of one file, as bytes; reads no more of the file than they take."""
+    frame = _reader(spark).text(list(sources([claim.path]).paths)).limit(count)
+    rows = frame.select(F.col("value").cast("binary").alias("value")).collect()
+    return b"\n".join(bytes(row["value"]) for row in rows)
+
+
+def listed(spark: "SparkSession", paths: Sequence[str], folder: str) -> "DataFrame":
+    """Spelled path, size and modification time of those of `paths` that are below `folder`; reads no content."""
+    frame = _reader(spark).format("binaryFile").load(folder)
+    wanted = frame.where(F.col("_metadata.file_path").isin([spelled(path) for path in paths]))
+    return wanted.select(
+        F.col("_metadata.file_path").alias("path"),
+        F.col("_metadata.file_size").alias("size"),
+        F.unix_seconds(F.col("_metadata.file_modification_time")).alias("modified"),
+    )
+
+
+def parquet_rows(spark: "SparkSession", claims: Sequence[OpenClaim], schema: Any = None) -> "DataFrame":
+    """The group's rows, the columns of all its files matched by name."""
+    reader = _reader(spark).option("mergeSchema", "true")
+    reader = reader if schema is None else reader.schema(schema)
+    places = sources([claim.path for claim in claims], always_explicit=True)
+    return reader.parquet(*places.paths)
+
+
+def with_claims(spark: "SparkSession", rows: "DataFrame", claims: Sequence[OpenClaim]) -> "DataFrame":
+    """`rows` beside their claims in the columns `_hub_…`; rows of other files fall out."""
+    known = spark.createDataFrame(
+        [(spelled(claim.path), claim.path, claim.tracker_id, claim.size, claim.modified) for claim in claims],
+        "_hub_spelled string, _hub_path string, _hub_tracker_id string, _hub_size bigint, _hub_modified bigint",
+    )
+    placed = rows.select(
+        "*",
+        F.col("_metadata.file_path").alias("_hub_file"),
+        F.col("_metadata.file_size").alias("_hub_read_size"),
+        F.unix_seconds(F.col("_metadata.file_modification_time")).alias("_hub_read_modified"),
+    )
+    return placed.join(F.broadcast(known), F.col("_hub_file") == F.col("_hub_spelled"))
+
+
+def changed() -> "Column":
+    """Whether the file that was read is another version than the one claimed."""
+    return (F.col("_hub_read_size") != F.col("_hub_size")) | (F.col("_hub_read_modified") != F.col("_hub_modified"))
+
+
+def column(name: str) -> "Column":
+    """The column of that very name, dots and backticks and all."""
+    return F.col("`" + name.replace("`", "``") + "`")
+
+
+def _reader(spark: "SparkSession") -> Any:
+    # Spark Connect keeps the last plans of a session with their file listings; an option of its own makes each read
+    # a new plan, so that a file that went since is not believed to be there.
+    return spark.read.option("recursiveFileLookup", "true").option("hubRead", uuid4().hex)
+
+
+def _pruned(claims: Sequence[OpenClaim], read: Any) -> "DataFrame":
+    places: Sources = sources([claim.path for claim in claims])
+    frame = read(places)
+    if places.prune:
+        # On a file's own metadata alone Spark drops files before it opens them.
+        frame = frame.where(F.col("_metadata.file_path").isin([spelled(claim.path) for claim in claims]))
+    return frame
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
