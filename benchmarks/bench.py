@@ -1,0 +1,133 @@
+"""The stack that is measured, and what measuring on it needs."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+
+from hub_core.bootstrap import build, warehouse
+from hub_core.hub import Hub
+from hub_core.ports import Row, Sql, Value
+from hub_core.settings import Settings
+from local_stack.demo_cloud import Landing
+from local_stack.stack import Stack
+
+LOB = "falcon"
+_HEADER = (
+    "lob,category,subcategory,file_pattern,source_path,file_format,delimiter,has_header,"
+    "dest_catalog,dest_schema,dest_table,is_active"
+)
+FINAL = {"SUCCESS", "PARTIAL", "FAILED", "CANCELED", "EMPTY"}
+
+
+@dataclass
+class CountingSql:
+    """An engine that counts the statements it hands on."""
+
+    inner: Sql
+    statements: int = 0
+
+    def query(self, statement: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
+        """See `Sql.query`."""
+        self.statements += 1
+        return self.inner.query(statement, parameters)
+
+    def execute(self, statement: str, parameters: Mapping[str, Value]) -> None:
+        """See `Sql.execute`."""
+        self.statements += 1
+        self.inner.execute(statement, parameters)
+
+
+@dataclass
+class Bench:
+    """A running stack and its clients."""
+
+    stack: Stack
+    console: Console
+    laps: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def http(self) -> httpx.Client:
+        """The service, with its key."""
+        headers = {"x-functions-key": self.stack.function_key}
+        return httpx.Client(base_url=self.stack.functions_url, headers=headers, timeout=120)
+
+    @cached_property
+    def landing(self) -> Landing:
+        """The storage account."""
+        return Landing(self.stack.storage_connection_string)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The service's settings."""
+        return Settings.from_environment(self.stack.app_environment())
+
+    @cached_property
+    def hub(self) -> Hub:
+        """The hub in this process, for what HTTP does not show."""
+        os.environ.update(self.stack.app_environment())
+        return build(self.settings)
+
+    @cached_property
+    def sql(self) -> Sql:
+        """The SQL warehouse."""
+        return warehouse(self.settings)
+
+    @cached_property
+    def spark(self) -> Any:
+        """A Spark session of our own on the stack's server."""
+        from pyspark.sql.connect.session import SparkSession
+
+        return SparkSession.builder.remote(self.stack.spark_remote).create()
+
+    def configure(self, feeds: Iterable[tuple[str, str, str]]) -> None:
+        """Put the LOB's CSV: subcategory, folder below the LOB's, and pattern of each feed."""
+        rows = [
+            f'{LOB},bench,{name},{pattern},{self.folder(folder)}/,delimited,",",true,'
+            f"${{catalog}},{LOB}_bronze,{name},true"
+            for name, folder, pattern in feeds
+        ]
+        self.landing.put(f"{self.stack.config_root}/{LOB}_config.csv", "\n".join((_HEADER, *rows)).encode())
+
+    def folder(self, name: str) -> str:
+        """A folder of the LOB's, as an abfss URL without a slash at its end."""
+        return f"{self.stack.landing_root}/{LOB}/{name}"
+
+    def upload(self, folder: str, files: Iterable[tuple[str, bytes]]) -> int:
+        """Land files; how many."""
+        uploads = [(f"{self.folder(folder)}/{name}", content) for name, content in files]
+        self.landing.put_all([(url, lambda content=content: content) for url, content in uploads], lambda: None)
+        return len(uploads)
+
+    def load(self, **request: Any) -> dict[str, Any]:
+        """POST, and wait for the end; the load. Asks twice a second, as an impatient scheduler would."""
+        answer = self.http.post("/api/loads", json={"lob": LOB, **request})
+        answer.raise_for_status()
+        load: dict[str, Any] = answer.json()
+        while load["state"] not in FINAL:
+            time.sleep(0.5)
+            load = self.http.get(f"/api/loads/{load['id']}").json()
+        return load
+
+    @contextmanager
+    def lap(self, name: str) -> Iterator[None]:
+        """Time what is inside, into `laps`."""
+        start = time.perf_counter()
+        yield
+        self.laps[name] = time.perf_counter() - start
+        self.console.print(f"  {name}: {self.laps[name]:.2f} s")
+
+
+def peak_memory_mb(pid: int) -> float:
+    """The most memory that a process has had resident, in MB (VmHWM of proc(5))."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"process {pid} has no VmHWM")

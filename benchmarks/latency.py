@@ -1,0 +1,63 @@
+"""`POST loads` and `GET loads/{id}` against an empty function in the same host; import and indexing."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import httpx
+
+from benchmarks.bench import LOB, Bench
+from benchmarks.results import Result, at_most, told
+
+CALLS = 300
+_INDEXING = """
+import sys, time
+start = time.perf_counter()
+import function_app
+found = function_app.app.get_functions()
+print(time.perf_counter() - start)
+clients = [name for name in sys.modules if name.startswith(("azure.storage", "azure.data", "databricks", "pyarrow"))]
+assert len(found) == 12 and not clients, (len(found), clients)
+"""
+
+
+def measure(bench: Bench) -> list[Result]:
+    """The figures; `health` is the empty function. Planning is switched off meanwhile, so that nothing else runs."""
+    bench.stack.stop("functions")
+    bench.stack.settings["AzureWebJobs.plan_load.Disabled"] = "true"
+    bench.stack.start("functions")
+    try:
+        load_id = bench.http.post("/api/loads", json={"lob": LOB}).json()["id"]
+        routes: dict[str, Callable[[], httpx.Response]] = {
+            "an empty function": lambda: bench.http.get("/api/health"),
+            "GET loads/{id}": lambda: bench.http.get(f"/api/loads/{load_id}"),
+            "POST loads": lambda: bench.http.post("/api/loads", json={"lob": LOB}),
+        }
+        times: dict[str, list[float]] = {name: [] for name in routes}
+        for _ in range(CALLS):
+            for name, call in routes.items():
+                start = time.perf_counter()
+                call().raise_for_status()
+                times[name].append((time.perf_counter() - start) * 1000)
+    finally:
+        bench.stack.stop("functions")
+        del bench.stack.settings["AzureWebJobs.plan_load.Disabled"]
+    p50 = {name: statistics.median(took) for name, took in times.items()}
+    empty = p50["an empty function"]
+    results = [told(f"latency: {name}, p50 of {CALLS}", value, "ms") for name, value in p50.items()]
+    results += [
+        at_most(f"latency: {name} / an empty function", p50[name] / empty, "ratio", 3)
+        for name in ("POST loads", "GET loads/{id}")
+    ]
+    return [*results, at_most("start: import and index the app, median of 5", _indexing(), "s", 1.5)]
+
+
+def _indexing() -> float:
+    """Seconds in a new process, without the interpreter's own start; no SDK client may be loaded by it."""
+    took = []
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-c", _INDEXING], check=True, capture_output=True, text=True)
+        took.append(float(done.stdout))
+    return statistics.median(took)
