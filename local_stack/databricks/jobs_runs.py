@@ -78,7 +78,7 @@ class Stage:
             "state_message": self.message,
             "user_cancelled_or_timedout": self.result in {Result.CANCELED, Result.TIMEDOUT},
         }
-        if self.result is not None and self.state is not State.SKIPPED:
+        if self.result is not None:
             state["result_state"] = self.result
         if self.state is State.QUEUED:
             state["queue_reason"] = "Queued due to reaching maximum concurrent runs for the job."

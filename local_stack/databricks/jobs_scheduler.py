@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from local_stack.databricks.jobs_store import RunStore
 
 _LOG = logging.getLogger(__name__)
-GRACE_SECONDS = 10.0
+# Below the ten seconds after which the stack itself kills an endpoint that does not stop.
+GRACE_SECONDS = 5.0
 _LOST = "The process ended with the endpoint that ran it."
 
 Environment = Callable[[int], Mapping[str, str]]

@@ -46,7 +46,7 @@ class Answer:
 
 
 class Databricks:
-    """Answers requests: `GET /health` for anyone, everything else for who holds the token."""
+    """Answers requests: health and discovery to anyone, everything else to who holds the token."""
 
     def __init__(self, token: str, spark_remote: str, warehouse: Warehouse, jobs: JobsApi) -> None:
         self._authorization = f"Bearer {token}".encode()
@@ -60,7 +60,10 @@ class Databricks:
         try:
             if (method, url.path) == ("GET", "/health"):
                 return self._health()
-            if authorization is None:
+            if (method, url.path) == ("GET", "/.well-known/databricks-config"):
+                # The SDK asks this first, without a token, and warns when it gets no document. No OIDC here.
+                return Answer.of_json(200, {"oidc_endpoint": ""})
+            if authorization is None or not authorization.startswith("Bearer "):
                 return Answer.error(401, "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type.")
             if not hmac.compare_digest(authorization.encode(), self._authorization):
                 return Answer.error(403, "PERMISSION_DENIED", "Invalid access token.")
