@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -38,6 +39,12 @@ STACK_FILE = "stack.json"
 # Those of the caller's own environment that would lead a component to another cloud, or another Spark.
 _FOREIGN = ("AZURE_", "AzureWebJobs", "DATABRICKS_", "FUNCTIONS_", "HUB_", "JAVA_TOOL_OPTIONS", "PYSPARK_", "SPARK_")
 _PORTS = ("blob", "queue", "table", "spark", "databricks", "functions")
+
+_MIGRATION = """
+from hub_core.bootstrap import migrate
+from hub_core.settings import Settings
+migrate(Settings.from_environment())
+"""
 
 # What the asset bundle of infra/ deploys to a workspace, as the Jobs API words it.
 LOADER_JOB: dict[str, Any] = {
@@ -127,9 +134,9 @@ class Stack(Addresses):
         known = _identity(directory)
         ports: dict[str, int] = known["ports"]
         self._ports = ports
-        self._azurite = Azurite(ports["blob"], ports["queue"], ports["table"], directory / "azurite", in_memory)
-        host = self._azurite.account_host
-        self._spark = Spark(ports["spark"], directory / "spark", host)
+        self.azurite = Azurite(ports["blob"], ports["queue"], ports["table"], directory / "azurite", in_memory)
+        host = self.azurite.account_host
+        self.spark = Spark(ports["spark"], directory / "spark", host)
         functions_url = f"http://127.0.0.1:{ports['functions']}"
         key = known["function_key"]
         super().__init__(
@@ -137,13 +144,13 @@ class Stack(Addresses):
             function_key=key,
             master_key=known["master_key"],
             event_grid_url=f"{functions_url}/runtime/webhooks/eventgrid?functionName=on_blob_created&code={key}",
-            storage_connection_string=self._azurite.connection_string,
+            storage_connection_string=self.azurite.connection_string,
             account_host=host,
             databricks_host=f"http://127.0.0.1:{ports['databricks']}",
             databricks_token=known["databricks_token"],
             warehouse_http_path=f"/sql/1.0/warehouses/{WAREHOUSE_ID}",
             loader_job_id=str(LOADER_JOB_ID),
-            spark_remote=self._spark.remote,
+            spark_remote=self.spark.remote,
             catalog=CATALOG,
             config_root=f"abfss://{CONFIG[0]}@{host}/{CONFIG[1]}",
             landing_root=f"abfss://{LANDING[0]}@{host}/{LANDING[1]}",
@@ -197,19 +204,19 @@ class Stack(Addresses):
         wanted = [name for name in COMPONENTS if name in (components or COMPONENTS)]
         began = time.monotonic()
         starting = [name for name in wanted if not self._supervisor.runs(name)]
-        # The app starts last: its timers would ask for tables that aren't there yet.
         for name in starting:
             if name != "functions":
                 self._supervisor.start(self._command(name))
         for name in starting:
             if name == "functions":
-                self._prepare_for_app()
                 self._supervisor.start(self._command(name))
+                # Beside the app's own start, since Spark's first statements take as long.
+                self._migrate()
             self._supervisor.wait_ready(name)
             self._say(f"{name} is up ({time.monotonic() - began:.1f} s)")
             if name == "azurite":
                 self._seed_storage()
-        if all(self._supervisor.runs(name) for name in COMPONENTS):
+        if starting and all(self._supervisor.runs(name) for name in COMPONENTS):
             _write_secret(self.stack_file, asdict(self))
 
     def stop(self, *components: str) -> None:
@@ -221,7 +228,7 @@ class Stack(Addresses):
         """End these components and their children at once, as a crash would."""
         for name in components:
             self._supervisor.kill(name)
-        self._seeded = self._seeded and not (self._azurite.in_memory and "azurite" in components)
+        self._seeded = self._seeded and not (self.azurite.in_memory and "azurite" in components)
 
     def close(self) -> None:
         """Stop everything and give the state directory free; `stack.json` goes, as its addresses lead nowhere."""
@@ -233,9 +240,9 @@ class Stack(Addresses):
     def _command(self, component: str) -> Command:
         environment = _own_environment()
         if component == "azurite":
-            return self._azurite.command(environment)
+            return self.azurite.command(environment)
         if component == "spark":
-            return self._spark.command(environment)
+            return self.spark.command(environment)
         return self._databricks(environment) if component == "databricks" else self._functions(environment)
 
     def _databricks(self, environment: dict[str, str]) -> Command:
@@ -291,15 +298,23 @@ class Stack(Addresses):
                     continue
         self._seeded = True
 
-    def _prepare_for_app(self) -> None:
+    def _migrate(self) -> None:
         """The hub's tables, by the migration that a release runs."""
         if self._migrated:
             return
-        from hub_core.bootstrap import migrate
-        from hub_core.settings import Settings
-
         began = time.monotonic()
-        migrate(Settings.from_environment(self.app_environment()))
+        # In a process of its own, which takes its connections to the warehouse with it when it ends.
+        done = subprocess.run(
+            [sys.executable, "-c", _MIGRATION],
+            env={**_own_environment(), **self.app_environment()},
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise StackError(f"the hub's tables can't be made:\n{done.stdout}")
         self._say(f"the hub's tables are there ({time.monotonic() - began:.1f} s)")
         self._migrated = True
 
