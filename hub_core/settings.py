@@ -172,3 +172,24 @@ class Settings:
 
 _MISSING = fields(Settings)[0].default
 """What dataclasses puts where a field has no default."""
+
+
+def describe_settings() -> str:
+    """All settings as a Markdown page: docs/settings.md."""
+    lines = [
+        "# Settings",
+        "",
+        "The service reads these from its environment (app settings); a missing or bad one fails at the first use with",
+        "its name and an example. Its own tables, queues and documents lie in the Functions host's storage,",
+        "`AzureWebJobsStorage`, by connection string or identity, as the host does it.",
+        "",
+        "| setting | what it is | default | example |",
+        "|---|---|---|---|",
+    ]
+    for one in fields(Settings):
+        meta = one.metadata
+        default = "required" if one.default is one.default_factory is _MISSING else ""
+        if one.default is not _MISSING and one.default is not None:
+            default = f"`{one.default}`"
+        lines.append(f"| `{meta['env']}` | {meta['sentence']} | {default} | `{meta['example']}` |")
+    return "\n".join(lines) + "\n"
