@@ -1,0 +1,203 @@
+"""Events in: kept, drained into one load per LOB, deleted once that is queued, poisoned after five tries."""
+
+import json
+
+import pytest
+
+from hub_core.errors import Rejected, Transient
+from hub_core.intake import MAX_DEQUEUES, Drained
+from hub_core.model import LoadState, Trigger
+from tests.unit.doubles import HEADER, HOST, MemoryLoads, MemoryQueue, World, config_row
+
+BASE = "https://acct.blob.core.windows.net/raw/"
+
+
+def created(name: str, folder: str = "falcon/txn/credit/") -> str:
+    data = {"api": "PutBlob", "url": f"{BASE}{folder}{name}", "eTag": "0x1"}
+    return json.dumps({"id": "1", "eventType": "Microsoft.Storage.BlobCreated", "data": data})
+
+
+def two_lobs() -> World:
+    world = World()
+    world.configs.files["heron"] = f"{HEADER}\n{config_row(lob='heron')}\n".encode()
+    return world
+
+
+def test_an_event_of_a_complete_file_on_a_known_account_is_kept() -> None:
+    world = World()
+    assert world.hub.take_event(created("transactions_1.csv"))
+    assert [event.body for event in world.events.waiting] == [created("transactions_1.csv")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        created("a.csv").replace("PutBlob", "CreateFile"),
+        created("a.csv").replace("BlobCreated", "BlobDeleted"),
+        created("a.csv").replace("//acct.", "//other."),
+        created("%2e%2e/a.csv"),
+    ],
+)
+def test_an_event_of_anything_else_is_not_kept(body: str) -> None:
+    world = World()
+    assert not world.hub.take_event(body)
+    assert world.events.waiting == []
+
+
+def test_what_is_no_event_is_rejected() -> None:
+    with pytest.raises(Rejected) as caught:
+        World().hub.take_event("[" * 60_000)
+    assert caught.value.code == "NOT_AN_EVENT"
+
+
+def test_many_events_become_one_load_per_lob_that_names_its_files_and_no_window() -> None:
+    world = two_lobs()
+    for number in range(100):
+        world.events.put(created(f"transactions_{number}.csv"))
+    world.events.put(created("transactions_1.csv", "heron/txn/credit/"))
+    drained = world.hub.drain()
+    assert (drained.events, drained.ignored, drained.poisoned, len(drained.loads)) == (101, 0, 0, 2)
+    loads = {load.lob: load for load, _ in world.loads.records.values()}
+    assert set(loads) == {"falcon", "heron"}
+    assert {load.trigger for load in loads.values()} == {Trigger.EVENT}
+    assert {load.request.begin_date for load in loads.values()} == {None}
+    assert len(world.documents.documents[f"paths/{loads['falcon'].id}.json"]) == 100
+    assert len(world.queue.messages) == 2
+    assert (world.events.waiting, world.events.received) == ([], [])
+
+
+def test_an_event_load_brings_its_file_however_old_the_date_in_the_name_and_however_young_the_file() -> None:
+    world = World()
+    world.land("transactions_19990101.csv", modified=world.clock())
+    world.hub.take_event(created("transactions_19990101.csv"))
+    world.hub.drain()
+    world.work()
+    [load] = [load for load, _ in world.loads.records.values()]
+    assert (load.state, load.files.total) == (LoadState.RUNNING, 1)
+    assert (world.landing.heads, world.landing.lists) == (1, [])
+
+
+def test_many_events_are_looked_up_by_listing_their_folder_once() -> None:
+    world = World()
+    for number in range(150):
+        world.land(f"transactions_{number}.csv")
+        world.events.put(created(f"transactions_{number}.csv"))
+    world.land("transactions_unnamed.csv")
+    world.hub.drain()
+    world.work()
+    [load] = [load for load, _ in world.loads.records.values()]
+    assert load.files.total == 150
+    assert (world.landing.heads, len(world.landing.lists)) == (0, 1)
+
+
+def test_a_file_that_is_gone_again_leaves_an_empty_load() -> None:
+    world = World()
+    world.events.put(created("transactions_1.csv"))
+    world.hub.drain()
+    world.work()
+    assert [load.state for load, _ in world.loads.records.values()] == [LoadState.EMPTY]
+
+
+def test_duplicates_and_files_that_no_feed_wants_are_ignored_and_deleted() -> None:
+    world = World()
+    for name in ("transactions_1.csv", "transactions_1.csv", "other.csv", "_tmp/transactions_2.csv"):
+        world.events.put(created(name))
+    drained = world.hub.drain()
+    assert (drained.events, drained.ignored, len(drained.loads)) == (4, 3, 1)
+    assert world.events.received == []
+
+
+def test_a_name_that_no_path_may_hold_does_not_stop_its_siblings() -> None:
+    world = World()
+    world.land()
+    for name in (
+        "x//transactions_1.csv",
+        "x%5Ctransactions_1.csv",
+        "%2e%2e/transactions_1.csv",
+        "transactions_20260309.csv",
+    ):
+        world.events.put(created(name))
+    world.hub.drain()
+    world.work()
+    [load] = [load for load, _ in world.loads.records.values()]
+    assert (load.state, load.files.total) == (LoadState.RUNNING, 1)
+
+
+def test_nothing_waiting_is_nothing_done() -> None:
+    world = World()
+    world.configs.files.clear()
+    assert world.hub.drain() == Drained()
+    assert world.loads.records == {}
+
+
+@pytest.mark.parametrize("body", ["hello", "[" * 60_000, "[]"])
+def test_what_is_no_event_is_poisoned_and_stops_nobody_else(body: str) -> None:
+    world = World()
+    world.events.put(body)
+    world.events.put(created("transactions_1.csv"))
+    drained = world.hub.drain()
+    assert (drained.poisoned, len(drained.loads)) == (1, 1)
+    assert world.events.poisoned == [body]
+
+
+class Down:
+    """A port that cannot be reached."""
+
+    def __getattr__(self, name: str) -> object:
+        raise Transient("STORAGE_UNAVAILABLE", "503")
+
+
+class LostQueue(MemoryQueue):
+    def put(self, message: str, delay_seconds: int = 0) -> None:
+        raise Transient("STORAGE_UNAVAILABLE", "503")
+
+
+class LostLoads(MemoryLoads):
+    def insert(self, load: object) -> bool:
+        raise Transient("STORAGE_UNAVAILABLE", "503")
+
+
+@pytest.mark.parametrize("lost", [{"queue": LostQueue()}, {"loads": LostLoads()}], ids=["queue", "loads"])
+def test_messages_are_deleted_only_once_the_load_is_queued_and_come_five_times(lost: dict[str, object]) -> None:
+    world = World()
+    world.events.put(created("transactions_1.csv"))
+    hub = world.build(**lost)
+    for _ in range(MAX_DEQUEUES):
+        with pytest.raises(Transient):
+            hub.drain()
+        assert len(world.events.received) == 1
+        world.events.become_visible_again()
+    assert world.hub.drain().poisoned == 1
+    assert world.events.poisoned == [created("transactions_1.csv")]
+    assert world.hub.drain() == Drained()
+    assert MAX_DEQUEUES == 5
+
+
+def test_the_fifth_try_still_counts() -> None:
+    world = World()
+    world.events.put(created("transactions_1.csv"))
+    for _ in range(MAX_DEQUEUES - 1):
+        world.events.receive(32)
+        world.events.become_visible_again()
+    assert len(world.hub.drain().loads) == 1
+
+
+def test_events_of_a_lob_whose_csv_cannot_be_read_wait_until_it_can() -> None:
+    world = two_lobs()
+    good, world.configs.files["falcon"] = world.configs.files["falcon"], b"not,a,config\n"
+    world.events.put(created("transactions_1.csv"))
+    world.events.put(created("transactions_1.csv", "heron/txn/credit/"))
+    world.events.put(created("transactions_1.csv", "kestrel/txn/credit/"))
+    drained = world.hub.drain()
+    assert (len(drained.loads), drained.ignored) == (1, 1)
+    assert [event.body for event in world.events.received] == [created("transactions_1.csv")]
+    world.configs.files["falcon"] = good
+    world.events.become_visible_again()
+    assert len(world.hub.drain().loads) == 1
+    assert world.events.received == []
+
+
+def test_the_endpoints_of_an_account_are_those_of_both_its_services() -> None:
+    from hub_core.adapters.storage_accounts import Accounts
+
+    assert Accounts({}).endpoints([HOST]) == {"acct.blob.core.windows.net/": HOST, f"{HOST}/": HOST}
