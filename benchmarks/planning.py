@@ -2,7 +2,6 @@
 
 import dataclasses
 import time
-import uuid
 from datetime import datetime
 
 from azure.storage.blob import BlobServiceClient
@@ -11,7 +10,7 @@ from databricks.sdk import WorkspaceClient
 from benchmarks.bench import FINAL, LOB, Bench, CountingSql, peak_memory_mb
 from benchmarks.results import Result, at_most, told
 from hub_core.hub import Hub
-from hub_core.load import Load
+from hub_core.load import Load, new_id
 from hub_core.messages import LoadMessage
 from hub_core.model import Trigger
 from hub_core.paths import parse_abfss
@@ -89,7 +88,7 @@ def _statements(bench: Bench, subcategory: str) -> int:
     hub: Hub = dataclasses.replace(bench.hub, planner=dataclasses.replace(bench.hub.planner, tracker=tracker))
     now = hub.planner.clock()
     load = Load(
-        id=uuid.uuid4().hex,
+        id=new_id(now),
         lob=LOB,
         trigger=Trigger.REQUEST,
         request=LoadRequest(lob=LOB, subcategory=subcategory),

@@ -45,11 +45,12 @@ def build(settings: Settings) -> "Hub":
     from hub_core.intake import Intake
     from hub_core.overseer import Overseer
     from hub_core.planning import Planner
+    from hub_core.recent import RecentLoads
     from hub_core.tracker import SqlTracker
 
     accounts = storage_accounts.Accounts(settings.storage_connections)
     storage = storage_accounts.HostStorage()
-    loads = table.TableLoads(storage.tables())
+    loads = table.TableLoads(storage.tables(), now)
     queues = storage.queues()
     load_queue = queue.StorageQueue(queues, queue.LOADS)
     events = queue.StorageEvents(queues)
@@ -86,6 +87,7 @@ def build(settings: Settings) -> "Hub":
         ),
         overseer=Overseer(planner, configs, settings.sweep_minutes),
         configs=configs,
+        recent=RecentLoads(loads, time.monotonic),
         dependencies={
             "loads table": lambda: loads.get("ready"),
             "documents": lambda: documents.read("ready"),

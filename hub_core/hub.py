@@ -4,7 +4,6 @@ import json
 import logging
 import re
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,12 @@ from typing import Any
 from hub_core.errors import Broken, FieldError, HubError, Rejected
 from hub_core.gather import ConfigReader
 from hub_core.intake import Drained, Intake
-from hub_core.load import Load
-from hub_core.messages import LoadMessage
+from hub_core.load import Load, new_id
+from hub_core.messages import LoadMessage, start
 from hub_core.model import FileOutcome, FileStatus, LoadState, Trigger, digest
 from hub_core.overseer import SWEEP_DOCUMENT, Overseer, Reconciled, iso
 from hub_core.planning import Planner
+from hub_core.recent import RecentLoads
 from hub_core.request import LoadRequest, parse_request
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class Hub:
     intake: Intake
     overseer: Overseer
     configs: ConfigReader
+    recent: RecentLoads
     dependencies: Mapping[str, Callable[[], object]]
 
     # asked by callers
@@ -56,8 +57,8 @@ class Hub:
     def accept(self, body: bytes, *, idempotency_key: str | None = None, caller: str = "") -> Load | Json:
         """Take a load request: the load to answer 202 with, or for `dry_run` what it would do.
 
-        With an idempotency key the same body is the same load; another body is Rejected, 422. Once the record is there
-        the load will be planned, even if this process ends now: `reconcile` finds records that nobody moves on.
+        With an idempotency key the same body is the same load; another body is Rejected, 422. Once this returns, the
+        load will be planned, whatever becomes of this process.
         """
         request = parse_request(body)
         if idempotency_key is not None and _KEY.fullmatch(idempotency_key) is None:
@@ -65,14 +66,15 @@ class Hub:
             raise Rejected("BAD_REQUEST", f"Idempotency-Key: {problem.message}", errors=[problem])
         if request.dry_run:
             return self._dry_run(request)
+        loads, key = self.planner.loads, digest("load", caller, idempotency_key or "")
         body_hash = digest(request.model_dump_json())
-        load_id = digest("load", caller, idempotency_key) if idempotency_key else uuid.uuid4().hex
-        if idempotency_key and self.planner.loads.get(load_id) is not None:
-            return self._same_again(load_id, body_hash)  # even if the feeds that it meant are gone by now
+        if idempotency_key and (first := loads.reserved(key)) and loads.get(first):
+            return self._same_again(first, body_hash)  # even if the feeds that it meant are gone by now
         selection = self.configs.check(request)
         now = self.planner.clock()
+        load_id = new_id(now)
         load = Load(
-            id=load_id,
+            id=loads.reserve(key, load_id) if idempotency_key else load_id,
             lob=selection.lob,
             trigger=Trigger.REQUEST,
             request=request,
@@ -80,20 +82,16 @@ class Hub:
             updated_at=now,
             body_hash=body_hash if idempotency_key else None,
         )
-        if not self.planner.loads.insert(load):
+        if not start(loads, self.planner.queue, load):
             return self._same_again(load.id, body_hash)
-        try:
-            self.planner.queue.put(LoadMessage(load_id=load.id).to_json())
-        except HubError as error:
-            log.warning("accepted, but not queued yet: %s", error.message, extra={"load_id": load.id})
-        return load
+        return self.recent.remember(load)
 
     def _same_again(self, load_id: str, body_hash: str) -> Load:
-        first = self.get(load_id)
-        if first.body_hash != body_hash:
+        stored = self.planner.loads.get(load_id)
+        if stored is None or stored.load.body_hash != body_hash:
             problem = FieldError("Idempotency-Key", "was used for another body", "use a new key for a new request")
             raise Rejected("KEY_REUSED", f"Idempotency-Key: {problem.message}", status=422, errors=[problem])
-        return first
+        return stored.load
 
     def _dry_run(self, request: LoadRequest) -> Json:
         lob, found, plan, problems = self.planner.dry_run(request)
@@ -119,10 +117,10 @@ class Hub:
 
     def get(self, load_id: str) -> Load:
         """The load; Rejected, 404, if there is none. Needs no warehouse."""
-        stored = self.planner.loads.get(load_id) if _ID.fullmatch(load_id) else None
-        if stored is None:
+        load = self.recent.get(load_id) if _ID.fullmatch(load_id) else None
+        if load is None:
             raise Rejected("NO_SUCH_LOAD", f"there is no load {load_id[:80]!r}", status=404)
-        return stored.load
+        return load
 
     def page(
         self, *, lob: str | None = None, status: str | None = None, limit: str | None = None, after: str | None = None

@@ -1,15 +1,14 @@
 """Events in: many messages become one load per LOB."""
 
 import logging
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hub_core.errors import Rejected
 from hub_core.events import NotAnEvent, assign, path_of, read_event
 from hub_core.gather import ConfigReader
-from hub_core.load import Load
-from hub_core.messages import LoadMessage
+from hub_core.load import Load, new_id
+from hub_core.messages import start
 from hub_core.model import Trigger
 from hub_core.paths import is_below
 from hub_core.planning import paths_document
@@ -100,7 +99,7 @@ class Intake:
     def _load(self, lob: str, paths: list[str]) -> str:
         now = self.clock()
         load = Load(
-            id=uuid.uuid4().hex,
+            id=new_id(now),
             lob=lob,
             trigger=Trigger.EVENT,
             request=LoadRequest(lob=lob),
@@ -109,6 +108,5 @@ class Intake:
         )
         # In this order a crash leaves at most a list of paths that nobody reads; the messages come again.
         self.documents.write(paths_document(load.id), paths)
-        self.loads.insert(load)
-        self.queue.put(LoadMessage(load_id=load.id).to_json())
+        start(self.loads, self.queue, load)
         return load.id

@@ -1,5 +1,6 @@
 """A load's record: what `GET loads/{id}` shows, and how it moves."""
 
+import secrets
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -10,9 +11,22 @@ from hub_core.model import FileStatus, LoadState, Outcome, Run, RunState, Trigge
 from hub_core.request import LoadRequest
 
 MAX_CONFIG_ERRORS = 50
+_LAST_MILLISECOND = 0xFFF_FFFF_FFFF
+_TIME_DIGITS = 11
+_ID_DIGITS = 32
 Moment = Annotated[
     datetime, PlainSerializer(lambda moment: moment.isoformat().replace("+00:00", "Z"), when_used="json")
 ]
+
+
+def new_id(now: datetime) -> str:
+    """An id for a load made at `now`: 32 hex digits, which sort newest first; 84 bits of them are random."""
+    return first_id(now)[:_TIME_DIGITS] + secrets.token_hex(_ID_DIGITS)[: _ID_DIGITS - _TIME_DIGITS]
+
+
+def first_id(moment: datetime) -> str:
+    """Where ids of loads made at `moment` or before begin."""
+    return f"{_LAST_MILLISECOND - int(moment.timestamp() * 1000):0{_TIME_DIGITS}x}".ljust(_ID_DIGITS, "0")
 
 
 class _Document(BaseModel):

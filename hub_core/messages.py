@@ -5,6 +5,8 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hub_core.errors import Broken
+from hub_core.load import Load
+from hub_core.ports import Loads, Queue
 
 LONGEST_DELAY_SECONDS = 300
 GIVE_UP_SECONDS = 3600
@@ -46,3 +48,13 @@ class LoadMessage(BaseModel):
     def delay_seconds(self) -> int:
         """How long to wait after `faults` faults."""
         return int(min(LONGEST_DELAY_SECONDS, 5 * 2 ** max(0, self.faults - 1)))
+
+
+def start(loads: Loads, queue: Queue, load: Load) -> bool:
+    """Have `load` planned; False where its id is taken.
+
+    The message goes first: a record without a message would wait for `reconcile`, a message that is early waits for its
+    record (`Planner.handle`), and one whose record never comes belongs to a caller who was never told of a load.
+    """
+    queue.put(LoadMessage(load_id=load.id).to_json())
+    return loads.insert(load)

@@ -104,8 +104,16 @@ class Stored:
 class Loads(Protocol):
     """The records of loads."""
 
+    def reserved(self, key: str) -> str | None:
+        """The load id that `key` stands for, if it is taken."""
+        ...
+
+    def reserve(self, key: str, load_id: str) -> str:
+        """Let `key` stand for `load_id`, unless it is taken; the id that it stands for from now on."""
+        ...
+
     def insert(self, load: Load) -> bool:
-        """False, and nothing is written, where the id is taken: inserting is the lock."""
+        """False, and nothing is written, where the id is taken."""
         ...
 
     def get(self, load_id: str) -> Stored | None:

@@ -11,6 +11,8 @@ from hub_core.feeds import House
 from hub_core.identifiers import is_identifier
 from hub_core.paths import folder
 
+MAX_WHOLE = 100_000
+
 
 def _setting(env: str, sentence: str, example: str, parse: Callable[[str], object], **default: Any) -> Any:
     """A field read from the variable `env`; without `default` it must be set."""
@@ -28,8 +30,8 @@ def _identifier(text: str) -> str:
 
 
 def _whole(text: str) -> int:
-    if (number := int(text)) < 0:
-        raise ValueError("below 0")
+    if not 0 <= (number := int(text)) <= MAX_WHOLE:
+        raise ValueError("out of range")
     return number
 
 

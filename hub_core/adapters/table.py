@@ -1,27 +1,33 @@
 """Records of loads in Table Storage.
 
-A load is up to three entities of one partition, written in one transaction: `i:<id>` (by id: the lock and the eTag),
-`t:<inverted time>:<id>` (newest first), and, as long as somebody has to look at it, `o:<id>`.
+A load is one entity, `RowKey` its id; ids made by `hub_core.load.new_id` sort newest first, so the table's own order is
+the list's. A load on its way has a marker beside it, `~open:<id>`, written in the same transaction, so that `reconcile`
+reads those and not years of finished loads. Only an ACCEPTED load has none: its message in the queue is its marker, and
+those of the last day are looked for by their state.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import TableServiceClient, TableTransactionError, TransactionOperation, UpdateMode
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.data.tables import TableServiceClient, TransactionOperation, UpdateMode
 
 from hub_core.adapters.azure_faults import translated
 from hub_core.errors import Conflict, FieldError, Rejected
-from hub_core.load import Load
+from hub_core.load import Load, first_id
 from hub_core.model import LoadState
-from hub_core.ports import Stored
+from hub_core.ports import Clock, Stored
 
 TABLE = "loads"
 _PARTITION = "load"
-_LAST_MILLISECOND = 9_999_999_999_999
-_POSITION = re.compile(r"t:[0-9]{13}:[0-9A-Za-z_-]{1,64}")
+_LOCKS = "idempotency-key"
+_MARKER = "~open:"
+_LAST = "~"
+"""Behind every id, before every marker."""
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 type Entity = dict[str, Any]
 
@@ -29,8 +35,9 @@ type Entity = dict[str, Any]
 class TableLoads:
     """`Loads` in Table Storage."""
 
-    def __init__(self, service: TableServiceClient, name: str = TABLE) -> None:
+    def __init__(self, service: TableServiceClient, clock: Clock, name: str = TABLE) -> None:
         self._table = service.get_table_client(name)
+        self._clock = clock
 
     def ensure(self) -> None:
         """Make the table."""
@@ -40,15 +47,34 @@ class TableLoads:
             except ResourceExistsError:
                 return
 
+    def reserved(self, key: str) -> str | None:
+        """See `Loads.reserved`."""
+        with translated("looking up an idempotency key"):
+            try:
+                return str(self._table.get_entity(_LOCKS, key)["load_id"])
+            except ResourceNotFoundError:
+                return None
+
+    def reserve(self, key: str, load_id: str) -> str:
+        """See `Loads.reserve`."""
+        entity = {"PartitionKey": _LOCKS, "RowKey": key, "load_id": load_id}
+        with translated("reserving an idempotency key"):
+            try:
+                self._table.create_entity(entity)
+            except ResourceExistsError:
+                return str(self._table.get_entity(_LOCKS, key)["load_id"])
+        return load_id
+
     def insert(self, load: Load) -> bool:
         """See `Loads.insert`."""
-        document = _document(load)
-        keys = [f"i:{load.id}", _position(load), *([f"o:{load.id}"] if load.is_open else [])]
-        operations = [(TransactionOperation.CREATE, {**document, "RowKey": key}) for key in keys]
         with translated("inserting a load"):
             try:
-                self._table.submit_transaction(operations)
-            except (ResourceExistsError, TableTransactionError) as error:
+                if _has_marker(load):
+                    create = TransactionOperation.CREATE
+                    self._table.submit_transaction([(create, _entity(load)), (create, _marker(load.id))])
+                else:
+                    self._table.create_entity(_entity(load))
+            except HttpResponseError as error:
                 if error.status_code == 409:
                     return False
                 raise
@@ -58,58 +84,62 @@ class TableLoads:
         """See `Loads.get`: one point read."""
         with translated("reading a load"):
             try:
-                entity = self._table.get_entity(_PARTITION, f"i:{load_id}")
+                entity = self._table.get_entity(_PARTITION, load_id)
             except ResourceNotFoundError:
                 return None
         return Stored(_load(entity), str(entity.metadata["etag"]))
 
     def update(self, stored: Stored, load: Load) -> Stored:
         """See `Loads.update`."""
-        document = _document(load)
-        replace: Mapping[str, Any] = {"mode": UpdateMode.REPLACE}
-        operations: list[Any] = [
-            (
-                TransactionOperation.UPDATE,
-                {**document, "RowKey": f"i:{load.id}"},
-                {**replace, "etag": stored.etag, "match_condition": MatchConditions.IfNotModified},
-            ),
-            (TransactionOperation.UPSERT, {**document, "RowKey": _position(load)}, replace),
-        ]
-        if load.is_open:
-            operations.append((TransactionOperation.UPSERT, {**document, "RowKey": f"o:{load.id}"}, replace))
-        elif stored.load.is_open:
-            operations.append((TransactionOperation.DELETE, {"PartitionKey": _PARTITION, "RowKey": f"o:{load.id}"}))
+        unchanged = {"etag": stored.etag, "match_condition": MatchConditions.IfNotModified}
+        replacing: Mapping[str, Any] = {"mode": UpdateMode.REPLACE, **unchanged}
+        had, has = _has_marker(stored.load), _has_marker(load)
+        written: Mapping[str, Any]
         with translated("updating a load"):
             try:
-                results = self._table.submit_transaction(operations)
-            except (ResourceNotFoundError, TableTransactionError) as error:
+                if had == has:
+                    written = self._table.update_entity(_entity(load), **replacing)
+                else:
+                    marking: Any = (
+                        TransactionOperation.UPSERT if has else TransactionOperation.DELETE,
+                        _marker(load.id),
+                    )
+                    change: Any = (TransactionOperation.UPDATE, _entity(load), replacing)
+                    [written, _] = self._table.submit_transaction([change, marking])
+            except HttpResponseError as error:
                 if error.status_code in (404, 412):
                     raise Conflict(f"load {load.id} has changed meanwhile") from error
                 raise
-        return Stored(load, str(results[0]["etag"]))
+        return Stored(load, str(written["etag"]))
 
     def open(self) -> Iterator[Stored]:
         """See `Loads.open`."""
+        yesterday = first_id(self._clock() - timedelta(days=1))
         with translated("listing the open loads"):
-            ids = [entity["RowKey"][2:] for entity in self._range("o:", "o;", select=["RowKey"])]
-        for load_id in ids:
+            marked = [str(row["RowKey"])[len(_MARKER) :] for row in self._range(_MARKER, "~open;", select=["RowKey"])]
+            accepted = [
+                str(row["RowKey"]) for row in self._range("", yesterday, state=LoadState.ACCEPTED, select=["RowKey"])
+            ]
+        for load_id in dict.fromkeys((*marked, *accepted)):
             stored = self.get(load_id)
-            if stored is not None:
+            if stored is not None and stored.load.is_open:
                 yield stored
 
     def page(
         self, lob: str | None, status: LoadState | None, limit: int, continuation: str | None
     ) -> tuple[Sequence[Load], str | None]:
-        """See `Loads.page`; the continuation is the last load's place, so that new loads do not shift pages."""
-        if continuation is not None and _POSITION.fullmatch(continuation) is None:
+        """See `Loads.page`; the continuation is the last load's id, so that new loads do not shift pages."""
+        if continuation is not None and _ID.fullmatch(continuation) is None:
             problem = FieldError("continuation", "is not one of ours", "follow nextLink as it is")
             raise Rejected("BAD_REQUEST", f"continuation: {problem.message}", errors=[problem])
-        start = f"{continuation}\x00" if continuation else "t:"
         found: list[Load] = []
         with translated("listing loads"):
-            for entity in self._range(start, "t;", lob=lob, state=status, results_per_page=limit + 1):
+            rows = self._range(continuation or "", _LAST, lob=lob, state=status, results_per_page=limit + 2)
+            for entity in rows:
+                if entity["RowKey"] == continuation:
+                    continue
                 if len(found) == limit:
-                    return found, _position(found[-1])
+                    return found, found[-1].id
                 found.append(_load(entity))
         return found, None
 
@@ -124,13 +154,18 @@ class TableLoads:
         return iter(self._table.query_entities(query, parameters=parameters, **options))
 
 
-def _position(load: Load) -> str:
-    return f"t:{_LAST_MILLISECOND - int(load.created_at.timestamp() * 1000):013d}:{load.id}"
+def _has_marker(load: Load) -> bool:
+    return load.is_open and load.state is not LoadState.ACCEPTED
 
 
-def _document(load: Load) -> Entity:
+def _marker(load_id: str) -> Entity:
+    return {"PartitionKey": _PARTITION, "RowKey": f"{_MARKER}{load_id}"}
+
+
+def _entity(load: Load) -> Entity:
     return {
         "PartitionKey": _PARTITION,
+        "RowKey": load.id,
         "lob": load.lob,
         "state": load.state.value,
         "document": load.model_dump_json(),

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from hub_core.errors import Conflict
-from hub_core.load import Load
+from hub_core.load import Load, new_id
 from hub_core.model import LoadState, Trigger
 from hub_core.ports import Loads
 from hub_core.request import LoadRequest
@@ -21,8 +21,9 @@ def loads(request: pytest.FixtureRequest) -> Loads:
 
     from hub_core.adapters.table import TableLoads
 
-    connection = request.getfixturevalue("stack").storage_connection_string
-    store = TableLoads(TableServiceClient.from_connection_string(connection), f"loads{uuid.uuid4().hex[:12]}")
+    connection = request.getfixturevalue("azurite").connection_string
+    service = TableServiceClient.from_connection_string(connection)
+    store = TableLoads(service, lambda: NOW + timedelta(hours=1), f"loads{uuid.uuid4().hex[:12]}")
     store.ensure()
     return store
 
@@ -30,7 +31,7 @@ def loads(request: pytest.FixtureRequest) -> Loads:
 def _load(minutes: int = 0, *, lob: str = "falcon", body_hash: str | None = None) -> Load:
     moment = NOW + timedelta(minutes=minutes)
     return Load(
-        id=uuid.uuid4().hex,
+        id=new_id(moment),
         lob=lob,
         trigger=Trigger.REQUEST,
         request=LoadRequest(lob=lob, begin_date="2026-01-01"),
@@ -134,3 +135,10 @@ def test_pages_are_filtered_by_lob_and_state(loads: Loads) -> None:
     assert [load.id for load in loads.page("falcon", None, 10, None)[0]] == [failed.id, mine.id]
     assert [load.id for load in loads.page(None, LoadState.FAILED, 10, None)[0]] == [failed.id]
     assert [load.id for load in loads.page("eagle", LoadState.FAILED, 10, None)[0]] == []
+
+
+def test_an_idempotency_key_stands_for_one_load(loads: Loads) -> None:
+    assert loads.reserved("k") is None
+    assert loads.reserve("k", "first") == "first"
+    assert loads.reserve("k", "second") == "first"
+    assert loads.reserved("k") == "first"

@@ -14,7 +14,7 @@ from azure.storage.blob import BlobServiceClient
 from databricks.sdk import WorkspaceClient
 
 from hub_core.hub import Hub
-from hub_core.load import Load
+from hub_core.load import Load, new_id
 from hub_core.messages import LoadMessage
 from hub_core.model import Trigger
 from hub_core.ports import Sql
@@ -99,7 +99,7 @@ class Service:
         """A load that was accepted but not queued; its id."""
         now = self.hub.planner.clock()
         load = Load(
-            id=uuid.uuid4().hex,
+            id=new_id(now),
             lob=self.lob,
             trigger=Trigger.REQUEST,
             request=LoadRequest(lob=self.lob, **request),

@@ -16,6 +16,7 @@ from hub_core.model import Claim, FileOutcome, FileStatus, LoadState, Outcome, R
 from hub_core.overseer import Overseer
 from hub_core.planning import Planner
 from hub_core.ports import Event, Stored
+from hub_core.recent import RecentLoads
 from hub_core.resolve import Candidate
 
 HOST = "acct.dfs.core.windows.net"
@@ -165,6 +166,13 @@ class MemoryTracker:
 @dataclass
 class MemoryLoads:
     records: dict[str, tuple[Load, int]] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+
+    def reserved(self, key: str) -> str | None:
+        return self.keys.get(key)
+
+    def reserve(self, key: str, load_id: str) -> str:
+        return self.keys.setdefault(key, load_id)
 
     def insert(self, load: Load) -> bool:
         if load.id in self.records:
@@ -296,7 +304,7 @@ class World:
     def build(self, **replaced: object) -> Hub:
         """A hub on the same state, as another process would have it; ports may be replaced."""
         ports = {name: replaced.get(name, getattr(self, name)) for name in ("tracker", "loads", "queue", "jobs")}
-        reader = ConfigReader(self.configs, "main", (ROOT,), {}, monotonic=lambda: self.clock().timestamp())
+        reader = ConfigReader(self.configs, "main", (ROOT,), {}, monotonic=self.monotonic)
         planner = Planner(
             configs=reader,
             landing=self.landing,
@@ -315,7 +323,12 @@ class World:
             clock=self.clock,
             endpoints={"acct.blob.core.windows.net/": HOST},
         )
-        return Hub(planner, intake, Overseer(planner, reader, 60), reader, {})
+        return Hub(
+            planner, intake, Overseer(planner, reader, 60), reader, RecentLoads(ports["loads"], self.monotonic), {}
+        )
+
+    def monotonic(self) -> float:
+        return self.clock().timestamp()
 
     def land(self, name: str = "transactions_20260309.csv", **facts: object) -> str:
         path = f"{ROOT}falcon/txn/credit/{name}"

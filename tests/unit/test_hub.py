@@ -101,20 +101,38 @@ def test_today_is_the_day_on_which_the_load_was_accepted() -> None:
     assert world.load(load).files.total == 1
 
 
-def test_a_load_is_accepted_even_if_the_queue_is_away_and_reconcile_brings_it_on() -> None:
+def test_a_request_that_cannot_be_queued_is_not_accepted_and_leaves_no_trace() -> None:
     world = World()
-    world.land()
 
     class Away:
         def put(self, message: str, delay_seconds: int = 0) -> None:
             raise Transient("STORAGE_UNAVAILABLE", "503")
 
-    load = world.build(queue=Away()).accept(b'{"lob": "falcon"}')
-    assert isinstance(load, Load)
-    world.clock.pass_(minutes=4)
-    world.hub.reconcile()
+    with pytest.raises(Transient):
+        world.build(queue=Away()).accept(b'{"lob": "falcon"}')
+    assert world.loads.records == {}
+
+
+def test_a_message_that_is_faster_than_its_record_waits_for_it() -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    record = world.loads.records.pop(load.id)
+    world.work()
+    assert [delay for _, delay in world.queue.messages] == [2]
+    world.loads.records[load.id] = record
     world.work()
     assert world.load(load).state is LoadState.RUNNING
+
+
+def test_a_message_whose_record_never_comes_is_dropped() -> None:
+    world = World()
+    load = world.ask()
+    world.loads.records.clear()
+    for _ in range(4):
+        world.work()
+    assert world.queue.messages == []
+    assert world.loads.get(load.id) is None
 
 
 # idempotency
@@ -184,7 +202,9 @@ def test_two_requests_with_one_key_at_once_are_one_load() -> None:
     load = world.build(loads=Late()).accept(FALCON, idempotency_key="k")
     assert isinstance(load, Load)
     assert list(world.loads.records) == [load.id]
-    assert len(world.queue.messages) == 1
+    world.land()
+    world.work()
+    assert len(world.jobs.runs) == 1
 
 
 # dry run
