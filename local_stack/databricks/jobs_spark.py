@@ -7,8 +7,10 @@ import uuid
 
 import grpc
 from pyspark.errors import PySparkException
-from pyspark.sql.connect.client import SparkConnectClient
-from pyspark.sql.connect.client.retries import DefaultPolicy
+
+from local_stack.databricks.spark_client import close_channel, spark_client
+from local_stack.databricks.warehouse_errors import WarehouseUnavailable
+from local_stack.databricks.warehouse_spark import require_spark
 
 _LOG = logging.getLogger(__name__)
 _NAMESPACE = uuid.UUID("6f0f2f5e-7a0a-4c7e-9d0c-0c6d6c4c1f4b")
@@ -25,13 +27,16 @@ def stop_spark_work(spark_remote: str, attempt_id: int) -> None:
 
     Spark would otherwise go on with a dead client's statement, up to its commit.
     """
-    client = SparkConnectClient(connection=attempt_remote(spark_remote, attempt_id))
-    client.set_retry_policies([DefaultPolicy(max_retries=1, initial_backoff=100, max_backoff=100)])
+    try:
+        require_spark(spark_remote)
+    except WarehouseUnavailable:
+        # Its sessions went with it.
+        return
+    client = spark_client(attempt_remote(spark_remote, attempt_id))
     try:
         client.interrupt_all()
         client.release_session()
     except (PySparkException, grpc.RpcError) as error:
         _LOG.info("attempt %s: its Spark session could not be released: %s", attempt_id, str(error)[:200])
     finally:
-        # Not client.close(): it shuts down a thread pool which all of the process's clients share.
-        client._channel.close()
+        close_channel(client)

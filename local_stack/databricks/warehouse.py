@@ -15,7 +15,14 @@ from databricks.sql.thrift_api.TCLIService import TCLIService, ttypes
 from thrift.protocol import TBinaryProtocol
 from thrift.transport import TTransport
 
-from local_stack.databricks.warehouse_errors import Refusal, SessionLost, StatementFailed, WarehouseUnavailable, failure
+from local_stack.databricks.warehouse_errors import (
+    CONNECTION_LOST,
+    Refusal,
+    SessionLost,
+    StatementFailed,
+    WarehouseUnavailable,
+    failure,
+)
 from local_stack.databricks.warehouse_operation import Operation
 from local_stack.databricks.warehouse_results import SUCCESS, Format
 from local_stack.databricks.warehouse_spark import SparkStatements, require_spark
@@ -75,9 +82,12 @@ class Warehouse:
         try:
             session = self._open(request)
         except (Refusal, StatementFailed) as error:
+            if error.sql_state == CONNECTION_LOST:
+                # Nothing was executed yet, so the client may try again.
+                raise WarehouseUnavailable(message=error.message) from error
             return ttypes.TOpenSessionResp(status=_error(error), serverProtocolVersion=_PROTOCOL)
         except SessionLost as error:
-            raise TTransport.TTransportException(message=str(error)) from error
+            raise WarehouseUnavailable(message=str(error)) from error
         handle = _handle()
         self._sessions[handle.guid] = session
         return ttypes.TOpenSessionResp(

@@ -15,7 +15,8 @@ from thrift.transport import TTransport
 # Spark appends the query plan to analysis errors; Databricks shows the message without it.
 _PLAN = re.compile(r";?\n['+!:\w]\w*.*", re.DOTALL)
 _SQL_STATE = re.compile(r"SQLSTATE: ([0-9A-Z]{5})")
-_LOST_SESSION = ("INVALID_HANDLE.SESSION", "INVALID_HANDLE.FORMAT")
+CONNECTION_LOST = "08S01"
+_LOST_SESSION = ("INVALID_HANDLE.SESSION", "NO_ACTIVE_SESSION")
 
 
 class Refusal(Exception):
@@ -85,4 +86,4 @@ def shaped(message: str, condition: str, sql_state: str | None, diagnostic: str 
 
 
 def _connection_lost(message: str) -> StatementFailed:
-    return failure("CONNECTION_LOST", f"Spark went away; the statement may have run. {message[:500]}", "08S01")
+    return failure("CONNECTION_LOST", f"Spark went away; the statement may have run. {message[:500]}", CONNECTION_LOST)

@@ -89,8 +89,9 @@ class Operation:
             rows = Rows(table, self._format)
         except SessionLost as error:
             self.lost = True
-            message = f"Invalid SessionHandle: {error}"
-            self._decide(_States.ERROR_STATE, error=failure("INVALID_HANDLE", message, "HY000"))
+            self._decide(
+                _States.ERROR_STATE, error=failure("INVALID_HANDLE", f"Invalid SessionHandle: {error}", "08003")
+            )
         except StatementFailed as error:
             self._decide(_States.ERROR_STATE, error=error)
         except Exception as error:  # noqa: BLE001  Whatever a thread raises must reach the client that polls.

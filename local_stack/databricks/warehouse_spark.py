@@ -8,7 +8,6 @@ its text and values become session variables, and EXECUTE IMMEDIATE binds them, 
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 import socket
 import threading
@@ -21,18 +20,14 @@ import grpc
 import pyarrow as pa
 from pyspark.errors import PySparkException
 from pyspark.sql.connect import plan as spark_plan
-from pyspark.sql.connect.client import SparkConnectClient
-from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.column import Column
 from pyspark.sql.connect.expressions import LiteralExpression
 from pyspark.sql.connect.proto import base_pb2
 from pyspark.sql.types import StringType
 
+from local_stack.databricks.spark_client import close_channel, spark_client
 from local_stack.databricks.warehouse_errors import WarehouseUnavailable, from_spark
 from local_stack.databricks.warehouse_parameters import Parameter
-
-# pyspark logs every failed statement, with the JVM's stack; the client of the warehouse is told instead.
-logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
 
 _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
@@ -56,11 +51,7 @@ class SparkStatements:
     """Runs statements in one Spark session of its own; any number of threads at once."""
 
     def __init__(self, spark_remote: str, settings: dict[str, str]) -> None:
-        self._client = SparkConnectClient(connection=spark_remote)
-        # The default policy waits ten minutes for a Spark that is down. Here its client is told at once.
-        self._client.set_retry_policies(
-            [DefaultPolicy(max_retries=3, initial_backoff=100, backoff_multiplier=2, max_backoff=500, jitter=50)]
-        )
+        self._client = spark_client(spark_remote)
         self._variables = _Variables()
         pairs = [base_pb2.KeyValue(key=key, value=value) for key, value in (_SETTINGS | settings).items()]
         with _spark_errors():
@@ -94,10 +85,9 @@ class SparkStatements:
 
     def close(self) -> None:
         """Release the session at Spark, if it still is there."""
-        # Not client.close(): it shuts down a thread pool which all of the process's clients share.
         with contextlib.suppress(PySparkException, grpc.RpcError):
             self._client.release_session()
-        self._client._channel.close()
+        close_channel(self._client)
 
     def _relation(self, plan: Any) -> pa.Table:
         """One round trip; Spark executes a command in it too, once."""

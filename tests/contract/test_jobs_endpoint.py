@@ -1,4 +1,4 @@
-"""The Jobs API endpoint as the unmodified Databricks SDK sees it. No Spark: the jobs here use none."""
+"""The Jobs API endpoint as the unmodified Databricks SDK sees it. All jobs but one use no Spark."""
 
 import json
 import os
@@ -37,6 +37,11 @@ if action == "sleep":
     (place / "pids").open("a").write(f"{child.pid}\\n")
     (place / "asleep").touch()
     time.sleep(600)
+if action == "query":
+    from pyspark.sql import SparkSession
+    spark = SparkSession.builder.getOrCreate()
+    (place / "asleep").touch()
+    spark.sql("SELECT sum(a.id - b.id) FROM range(1000000000) a CROSS JOIN range(100000000) b GROUP BY a.id - b.id").collect()
 if action == "stubborn":
     import signal
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -119,6 +124,8 @@ class Endpoint:
     """A process of `python -m local_stack.databricks` with jobs of this test's own."""
 
     place: Path
+    # Nothing listens there: jobs that use no Spark must not need it.
+    spark_remote: str = "sc://127.0.0.1:1"
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -136,8 +143,7 @@ class Endpoint:
         options = {
             "port": self.port,
             "token": TOKEN,
-            # Nothing listens there: jobs that use no Spark must not need it.
-            "spark-remote": "sc://127.0.0.1:1",
+            "spark-remote": self.spark_remote,
             "state": self.place / "state",
             "jobs": self.place / "jobs.json",
         }
@@ -344,6 +350,27 @@ class TestCancel:
         run = client.jobs.run_now(SCRIPTED).result(timeout=PATIENCE)
         client.jobs.cancel_run(run.run_id)
         assert outcome(client.jobs.get_run(run.run_id)) == (TERMINATED, SUCCESS)
+
+    def test_what_a_canceled_run_had_spark_do_is_stopped_too(self, stack, tmp_path):
+        from pyspark.sql import SparkSession
+
+        endpoint = Endpoint(tmp_path, stack.spark_remote)
+        endpoint.start()
+        spark = SparkSession.builder.remote(stack.spark_remote).create()
+        try:
+            client = endpoint.client
+            run_id = client.jobs.run_now(SCRIPTED, job_parameters={"action": "query"}).run_id
+            endpoint.asleep()
+            time.sleep(5)
+            client.jobs.cancel_run(run_id)
+            assert outcome(finished(client, run_id)) == (TERMINATED, CANCELED)
+            # The query would hold Spark's few slots for hours.
+            started = time.monotonic()
+            assert spark.range(10).count() == 10
+            assert time.monotonic() - started < 15
+        finally:
+            spark.stop()
+            endpoint.end(signal.SIGTERM)
 
 
 class TestListing:
