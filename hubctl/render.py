@@ -22,6 +22,7 @@ _STYLES = {
 _MOST_FILES = 200
 _MOST_REASONS = 50
 _SOME_FILES = 3
+_LONGEST_REASON = 500
 
 
 def plain(line: str) -> Text:
@@ -114,7 +115,7 @@ def files_table(files: Sequence[FileOutcome]) -> RenderableType:
             _count(file.row_count),
             _count(file.rejected_count),
             _count(file.attempt),
-            Text(f"{file.error_code}: {file.error_message}".strip(": "), overflow="fold"),
+            Text(_reason(file), overflow="fold"),
         )
     rest = len(files) - _MOST_FILES
     return Group(table, Text(f"… and {rest:,} more; --json shows all", style="dim")) if rest > 0 else table
@@ -139,11 +140,16 @@ def outcome_table(files: Sequence[FileOutcome]) -> RenderableType:
     return Group(summary, _reasons_table(bad)) if bad else summary
 
 
+def _reason(file: FileOutcome) -> str:
+    """Code and message on one line, without the tail of a long one."""
+    line = " ".join(f"{file.error_code}: {file.error_message}".strip(": ").split())
+    return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]} …"
+
+
 def _reasons_table(files: Sequence[FileOutcome]) -> RenderableType:
     reasons: dict[tuple[str, str, str], list[FileOutcome]] = {}
     for file in files:
-        reason = f"{file.error_code}: {file.error_message}".strip(": ")
-        reasons.setdefault((file.status, file.dest_table, reason), []).append(file)
+        reasons.setdefault((file.status, file.dest_table, _reason(file)), []).append(file)
     table = _table("status", "files", "file", "table", "reason")
     for (status, dest_table, reason), group in sorted(reasons.items())[:_MOST_REASONS]:
         names = [file.file_name for file in group[:_SOME_FILES]] + (["…"] if len(group) > _SOME_FILES else [])
