@@ -101,16 +101,33 @@ def test_today_is_the_day_on_which_the_load_was_accepted() -> None:
     assert world.load(load).files.total == 1
 
 
-def test_a_request_that_cannot_be_queued_is_not_accepted_and_leaves_no_trace() -> None:
+def test_a_load_is_accepted_even_if_the_queue_is_away_and_reconcile_brings_it_on() -> None:
     world = World()
+    world.land()
 
     class Away:
         def put(self, message: str, delay_seconds: int = 0) -> None:
             raise Transient("STORAGE_UNAVAILABLE", "503")
 
+    load = world.build(queue=Away()).accept(b'{"lob": "falcon"}')
+    assert isinstance(load, Load)
+    world.clock.pass_(minutes=4)
+    world.hub.reconcile()
+    world.work()
+    assert world.load(load).state is LoadState.RUNNING
+
+
+def test_a_load_that_cannot_be_recorded_is_not_accepted() -> None:
+    world = World()
+
+    class Full:
+        def __getattr__(self, name: str) -> object:
+            if name == "insert":
+                raise Transient("STORAGE_UNAVAILABLE", "503")
+            return getattr(world.loads, name)
+
     with pytest.raises(Transient):
-        world.build(queue=Away()).accept(b'{"lob": "falcon"}')
-    assert world.loads.records == {}
+        world.build(loads=Full()).accept(b'{"lob": "falcon"}')
 
 
 def test_a_message_that_is_faster_than_its_record_waits_for_it() -> None:
