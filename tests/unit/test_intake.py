@@ -157,11 +157,23 @@ class LostLoads(MemoryLoads):
         raise Transient("STORAGE_UNAVAILABLE", "503")
 
 
-@pytest.mark.parametrize("lost", [{"queue": LostQueue()}, {"loads": LostLoads()}], ids=["queue", "loads"])
-def test_messages_are_deleted_only_once_the_load_is_queued_and_come_five_times(lost: dict[str, object]) -> None:
+def test_a_load_of_events_that_could_not_be_queued_is_brought_on_by_reconcile() -> None:
+    world = World()
+    world.land("transactions_1.csv")
+    world.events.put(created("transactions_1.csv"))
+    [load_id] = world.build(queue=LostQueue()).drain().loads
+    world.clock.pass_(minutes=4)
+    world.hub.reconcile()
+    world.work()
+    stored = world.loads.get(load_id)
+    assert stored is not None
+    assert stored.load.state is LoadState.RUNNING
+
+
+def test_messages_are_deleted_only_once_the_load_is_recorded_and_come_five_times() -> None:
     world = World()
     world.events.put(created("transactions_1.csv"))
-    hub = world.build(**lost)
+    hub = world.build(loads=LostLoads())
     for _ in range(MAX_DEQUEUES):
         with pytest.raises(Transient):
             hub.drain()
