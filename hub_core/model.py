@@ -173,11 +173,6 @@ class Claim:
     attempt: int
     """One more than the tracker knew of this version."""
 
-    def tracker_id(self, batch_id: str) -> str:
-        """Made from what it names: claiming again in the same batch makes the same row."""
-        f = self.file
-        return digest(batch_id, self.feed.config_id, f.path, str(f.size), f.modified.isoformat(), str(self.attempt))
-
 
 @dataclass(frozen=True, slots=True)
 class FileOutcome:

@@ -75,6 +75,8 @@ WHEN NOT MATCHED BY SOURCE AND :deactivate AND t.lob = :lob AND t.is_active
     THEN UPDATE SET t.is_active = false, t.updated_ts = current_timestamp()
 """  # noqa: S608 — the names are this module's own constants
 
+# Paths travel without the beginning that all of them share (:prefix), and feeds once each: 20,000 rows are 2 MB, not 8.
+
 # What the tracker knows of some files: the newest attempt of each version, and whatever is claimed.
 TRACKED_FILES = """
 SELECT config_id, source_path, file_size, file_modified, file_etag, load_status, attempt, batch_id, run_id, error_code
@@ -83,17 +85,29 @@ FROM (
         PARTITION BY t.config_id, t.source_path, t.file_size, t.file_modified, t.file_etag
         ORDER BY t.attempt DESC, t.updated_ts DESC) AS newest
     FROM {load_tracker} t
-    JOIN (SELECT inline(from_json(:files, 'array<struct<c: STRING, p: STRING>>'))) s
-      ON t.config_id = s.c AND t.source_path = s.p)
+    JOIN (
+        SELECT f.config_id, concat(:prefix, r.p) AS source_path
+        FROM (SELECT inline(from_json(:rows, 'array<struct<f: INT, p: STRING>>'))) r
+        JOIN (SELECT inline(from_json(:feeds, 'array<struct<f: INT, config_id: STRING>>'))) f ON r.f = f.f
+    ) s ON t.config_id = s.config_id AND t.source_path = s.source_path)
 WHERE newest = 1 OR load_status = 'CLAIMED'
 """
 
-# One path of a feed has at most one open claim; of one version, an attempt is taken once.
+# One path of a feed has at most one open claim; of one version, an attempt is taken once. The tracker_id is a hash of
+# what it names: claiming again in the same batch makes the same row.
 CLAIM_FILES = """
 MERGE INTO {load_tracker} t
-USING (SELECT inline(from_json(:rows, 'array<struct<tracker_id: STRING, config_id: STRING, lob: STRING,
-        category: STRING, subcategory: STRING, dest_table: STRING, file_name: STRING, source_path: STRING,
-        file_size: BIGINT, file_modified: TIMESTAMP, file_etag: STRING, attempt: INT>>'))) s
+USING (
+    SELECT left(sha2(concat_ws('|', :batch_id, f.config_id, r.s, r.m, r.a, concat(:prefix, r.p)), 256), 32)
+            AS tracker_id,
+        f.config_id, f.lob, f.category, f.subcategory, f.dest_table, substring_index(r.p, '/', -1) AS file_name,
+        concat(:prefix, r.p) AS source_path, r.s AS file_size, timestamp_seconds(r.m) AS file_modified,
+        r.e AS file_etag, r.a AS attempt
+    FROM (SELECT inline(from_json(:rows,
+        'array<struct<f: INT, p: STRING, s: BIGINT, m: BIGINT, e: STRING, a: INT>>'))) r
+    JOIN (SELECT inline(from_json(:feeds, 'array<struct<f: INT, config_id: STRING, lob: STRING, category: STRING,
+        subcategory: STRING, dest_table: STRING>>'))) f ON r.f = f.f
+) s
 ON t.config_id = s.config_id AND t.source_path = s.source_path
    AND (t.load_status = 'CLAIMED'
         OR (t.file_size = s.file_size AND t.file_modified = s.file_modified

@@ -1,15 +1,16 @@
 """The hub's own tables, through any SQL engine: the one place that runs `hub_core.statements`."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from os.path import commonprefix
 
 from hub_core import statements
 from hub_core.codes import FileError
 from hub_core.errors import TABLE_NOT_FOUND, Broken
 from hub_core.feeds import ParsedConfig
 from hub_core.identifiers import quote_table
-from hub_core.model import Claim, FileOutcome, FileStatus, Outcome, SourceFile, TrackedFile, whole_second
+from hub_core.model import Claim, Feed, FileOutcome, FileStatus, Outcome, SourceFile, TrackedFile, whole_second
 from hub_core.ports import Row, Sql, Value
 from hub_core.resolve import Candidate
 
@@ -35,18 +36,16 @@ class SqlTracker:
 
     def tracked(self, files: Sequence[Candidate]) -> list[TrackedFile]:
         """See `Tracker.tracked`: one SELECT for each 20,000 files."""
-        keys = [{"c": candidate.feed.config_id, "p": candidate.file.path} for candidate in files]
         return [
             _tracked_file(row)
-            for chunk in _chunks(keys)
-            for row in self._query(statements.TRACKED_FILES, files=json.dumps(chunk))
+            for chunk in _chunks(files)
+            for row in self._query(statements.TRACKED_FILES, **_compact(chunk, _path_row))
         ]
 
     def claim(self, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> None:
         """See `Tracker.claim`: one MERGE for each 20,000 files."""
         for chunk in _chunks(claims):
-            rows = json.dumps([_claim_row(claim, batch_id) for claim in chunk])
-            self._execute(statements.CLAIM_FILES, rows=rows, batch_id=batch_id, run_id=run_id)
+            self._execute(statements.CLAIM_FILES, batch_id=batch_id, run_id=run_id, **_compact(chunk, _claim_row))
 
     def claimed(self, batch_id: str) -> set[tuple[str, str]]:
         """See `Tracker.claimed`."""
@@ -103,22 +102,42 @@ def _chunks[Item](items: Sequence[Item]) -> Iterator[Sequence[Item]]:
         yield items[start : start + ROWS_PER_STATEMENT]
 
 
-def _claim_row(claim: Claim, batch_id: str) -> dict[str, object]:
-    feed, file = claim.feed, claim.file
-    return {
-        "tracker_id": claim.tracker_id(batch_id),
-        "config_id": feed.config_id,
-        "lob": feed.lob,
-        "category": feed.category,
-        "subcategory": feed.subcategory,
-        "dest_table": feed.table,
-        "file_name": file.name,
-        "source_path": file.path,
-        "file_size": file.size,
-        "file_modified": whole_second(file.modified).isoformat(),
-        "file_etag": file.etag,
-        "attempt": claim.attempt,
-    }
+def _compact[Item: (Candidate, Claim)](
+    items: Sequence[Item], row: Callable[[Item, str], dict[str, object]]
+) -> dict[str, Value]:
+    """The parameters `rows`, `feeds` and `prefix`; `row` makes a row of an item and its path behind the prefix."""
+    prefix = commonprefix([item.file.path for item in items])  # noqa: RUF071 — the next line ends it at a folder
+    prefix = prefix[: prefix.rfind("/") + 1]
+    feeds: dict[str, tuple[int, Feed]] = {}
+    rows = []
+    for item in items:
+        number, _ = feeds.setdefault(item.feed.config_id, (len(feeds), item.feed))
+        rows.append({"f": number, **row(item, item.file.path[len(prefix) :])})
+    known = [
+        {
+            "f": number,
+            "config_id": config_id,
+            "lob": feed.lob,
+            "category": feed.category,
+            "subcategory": feed.subcategory,
+            "dest_table": feed.table,
+        }
+        for config_id, (number, feed) in feeds.items()
+    ]
+    return {"rows": _json(rows), "feeds": _json(known), "prefix": prefix}
+
+
+def _path_row(_: Candidate, path: str) -> dict[str, object]:
+    return {"p": path}
+
+
+def _claim_row(claim: Claim, path: str) -> dict[str, object]:
+    file = claim.file
+    return {"p": path, "s": file.size, "m": int(file.modified.timestamp()), "e": file.etag, "a": claim.attempt}
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _tracked_file(row: Row) -> TrackedFile:
