@@ -82,7 +82,8 @@ class Hub:
             updated_at=now,
             body_hash=body_hash if idempotency_key else None,
         )
-        if not start(loads, self.planner.queue, load):
+        # Without a key the id is this request's alone: taken, it is by a write of ours whose answer was lost.
+        if not start(loads, self.planner.queue, load) and idempotency_key:
             return self._same_again(load.id, body_hash)
         return self.recent.remember(load)
 

@@ -10,7 +10,7 @@ from hub_core.hub import MAX_DRY_RUN_FILES, MAX_PAGE, file_json
 from hub_core.load import Load
 from hub_core.model import FileOutcome, FileStatus, LoadState, Trigger
 from hub_core.ports import Stored
-from tests.unit.doubles import HEADER, NOW, MemoryLanding, MemoryTracker, World, config_row
+from tests.unit.doubles import HEADER, NOW, MemoryLanding, MemoryLoads, MemoryTracker, World, config_row
 
 
 def two_lobs() -> World:
@@ -128,6 +128,20 @@ def test_a_load_that_cannot_be_recorded_is_not_accepted() -> None:
 
     with pytest.raises(Transient):
         world.build(loads=Full()).accept(b'{"lob": "falcon"}')
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+def test_a_record_whose_writing_was_answered_only_at_the_second_try_is_an_accepted_load(key: str | None) -> None:
+    world = World()
+
+    class Twice(MemoryLoads):
+        def insert(self, load: Load) -> bool:
+            return super().insert(load) and super().insert(load)
+
+    world.loads = Twice()
+    load = world.build().accept(FALCON, idempotency_key=key)
+    assert isinstance(load, Load)
+    assert list(world.loads.records) == [load.id]
 
 
 def test_a_message_that_is_faster_than_its_record_waits_for_it() -> None:
