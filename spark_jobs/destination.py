@@ -78,7 +78,7 @@ class Destination:
         existing = self.columns()
         if existing is None:
             self._create(columns)
-            existing = self.columns() or {}
+            existing = {**columns, **HUB_TYPES}
         plan = decide(columns, existing, drift)
         for name, kind in plan.widened:
             self._widen(name, existing[name], kind)
@@ -108,9 +108,12 @@ class Destination:
 
     def rows_of(self, batch_id: str) -> dict[str, int]:
         """The batch's rows in the table, counted, by tracker_id."""
-        if self.columns() is None:
-            return {}
-        found = self._sql.query(ROWS_OF_BATCH.replace("{dest}", self.quoted), {"batch_id": batch_id})
+        try:
+            found = self._sql.query(ROWS_OF_BATCH.replace("{dest}", self.quoted), {"batch_id": batch_id})
+        except Exception as error:
+            if is_missing_table(error):
+                return {}
+            raise
         return {str(row["tracker_id"]): int(str(row["row_count"])) for row in found}
 
     def _create(self, columns: Mapping[str, str]) -> None:

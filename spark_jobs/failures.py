@@ -105,5 +105,6 @@ def _chain(error: BaseException) -> list[BaseException]:
     one: BaseException | None = error
     while one is not None and one not in chain:
         chain.append(one)
-        one = one.__cause__ or one.__context__
+        # A Connect error is raised `from None` while the gRPC error that carried it is handled: that one says nothing.
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
     return chain

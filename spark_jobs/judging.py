@@ -30,7 +30,7 @@ _EXAMPLE_CHARACTERS = 200
 def judged(
     spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str], torn: Sequence[str] = ()
 ) -> "DataFrame":
-    """The records beside their claims and `_hub_raw`, `_hub_rule` (NULL: good), `_hub_reason`, `_hub_open`, `_hub_half`.
+    """The records, their claims, `_hub_raw`, `_hub_rule` (NULL: good), `_hub_reason`, `_hub_open`, `_hub_half`.
 
     `torn` are the tracker_ids of files in which a quote is left open: there, a line with an odd number of quotes is
     the rest of a torn record, while elsewhere it may be an inch mark.

@@ -69,8 +69,8 @@ def delimited_lines(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "Data
 
 def whole_files(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "DataFrame":
     """One row a file, its bytes (decompressed) in `value`."""
-    reader = _reader(spark).option("wholetext", "true")
-    return _pruned(claims, lambda places: reader.text(list(places.paths)))
+    # An argument, since `text` overwrites the option of that name.
+    return _pruned(claims, lambda places: _reader(spark).text(list(places.paths), wholetext=True))
 
 
 def first_lines(spark: "SparkSession", claim: OpenClaim, count: int) -> bytes:
