@@ -37,7 +37,8 @@ def state_text(state: str) -> Text:
 
 def failure_text(failure: Failure) -> Text:
     """What went wrong, for which fields, and what to do."""
-    line = Text.assemble(("error: ", "bold red"), failure.message)
+    # With errors, the message only says all of them once more.
+    line = Text.assemble(("error: ", "bold red"), "the request was refused" if failure.errors else failure.message)
     if failure.code:
         line.append(f"  [{failure.code}]", style="dim")
     for problem in failure.errors:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -129,16 +129,15 @@ def _run(story: Story) -> None:
         step.figures = f"{len(files):,} files, {sum(file.rows for file in files):,} rows, in {DATA}"
     from local_stack.stack import Stack
 
-    story.command(f"hubctl up --fresh --state-dir {STATE}")
-    starting = time.monotonic()
-    with Stack(STATE, fresh=True, say=story.tell) as stack:
-        story.steps.append(
-            Step("The stack", ok=True, seconds=time.monotonic() - starting, figures=f"up at {stack.functions_url}")
-        )
-        story.console.print(Text("✓ ", style="green") + Text(f"{stack.functions_url} is up"))
+    with ExitStack() as exits:
+        with story.step("An empty stack", seconds=600) as step:
+            story.command(f"hubctl up --fresh --state-dir {STATE}")
+            stack = exits.enter_context(Stack(STATE, fresh=True, say=story.tell))
+            step.figures = f"up at {stack.functions_url}"
         target = Target(base_url(stack.functions_url), stack.function_key)
-        with HubClient(target) as client, closing(Warehouse(stack)) as warehouse:
-            _Demo(story, stack, client, warehouse, Landing(stack.storage_connection_string), files).tell()
+        client = exits.enter_context(HubClient(target))
+        warehouse = exits.enter_context(closing(Warehouse(stack)))
+        _Demo(story, stack, client, warehouse, Landing(stack.storage_connection_string), files).tell()
 
 
 @dataclass(frozen=True, slots=True)
