@@ -132,9 +132,7 @@ class Planner:
                 stored, load.moved(now, state=LoadState.FAILED, error=error, config_errors=problems, claims_open=True)
             )
         self.tracker.sync(load.lob, config, deactivate=True)
-        found = self._candidates(load, config.feeds)
-        tracked = self.tracker.tracked(found.wanted) if found.wanted else []
-        plan = files_due(found.wanted, tracked, batch_id=load.id, trigger=load.trigger, force=load.request.force)
+        found, plan = self._due(load, config.feeds)
         holders: dict[str, str | None] = dict(plan.held_by)
         if plan.claims:
             self.tracker.claim(load.id, plan.claims)
@@ -157,6 +155,11 @@ class Planner:
             )
         state = LoadState.RUNNING if waits_on else LoadState.EMPTY
         return self.loads.update(stored, load.moved(now, state=state, waits_on=waits_on, config_errors=problems))
+
+    def _due(self, load: Load, feeds: tuple[Feed, ...]) -> tuple[Candidates, Plan]:
+        found = self._candidates(load, feeds)
+        tracked = self.tracker.tracked(found.wanted) if found.wanted else []
+        return found, files_due(found.wanted, tracked, batch_id=load.id, trigger=load.trigger, force=load.request.force)
 
     def _candidates(self, load: Load, feeds: tuple[Feed, ...]) -> Candidates:
         if load.trigger in (Trigger.EVENT, Trigger.SWEEP):
@@ -250,10 +253,36 @@ class Planner:
         if not canceled and not all(other.settled or other.state.is_final for other in waited):
             seen = load.counted(now, outcome)
             return stored if seen.files == load.files else self.loads.update(stored, seen)
+        if waited and not canceled and (claimed := self._claim_newer(stored, outcome)) is not None:
+            return claimed
         unwell = [other.id for other in waited if not other.went_well]
         state = final_state(outcome, canceled=canceled, waited_well=not unwell)
         error = _why(state, outcome, unwell)
         return self.loads.update(stored, load.counted(now, outcome, state=state, error=error))
+
+    def _claim_newer(self, stored: Stored, outcome: Outcome) -> Stored | None:
+        """Claim versions that no load has tried yet, now that their paths are free; None where there are none.
+
+        A file that was overwritten while its older version was claimed could not be claimed, and the event that told of
+        it is gone. What the loads that were waited for failed to bring is theirs: this load tells of it, and no more.
+        """
+        load = stored.load
+        config = self.configs.read(load.lob)
+        if not config.readable:
+            return None
+        _, plan = self._due(load, config.feeds)
+        newer = [claim for claim in plan.claims if claim.attempt == 1]
+        if newer:
+            self.tracker.claim(load.id, newer)
+        ours = self.tracker.claimed(load.id)
+        also = self._open_holders(load.lob, plan.held_by)
+        waits_on = tuple(dict.fromkeys((*load.waits_on, *also)))
+        seen = load.counted(self.clock(), outcome, waits_on=waits_on)
+        if ours:
+            again = {"state": LoadState.SUBMITTING, "submissions": load.submissions + 1, "settled": False}
+            total = FileCounts(**{**seen.files.model_dump(), "total": outcome.total + len(newer), "claimed": len(ours)})
+            return self.loads.update(stored, seen.moved(self.clock(), files=total, **again))
+        return self.loads.update(stored, seen) if waits_on != load.waits_on else None
 
     def _release(self, stored: Stored) -> Stored:
         """End the claims of a load that failed before, once no run of its batch is alive."""

@@ -207,6 +207,26 @@ def test_a_load_whose_due_file_another_failed_to_bring_is_not_empty() -> None:
     assert done.error.code == "WAITED_LOAD_FAILED"
 
 
+def test_a_version_that_came_while_the_older_one_was_claimed_is_loaded_once_its_path_is_free() -> None:
+    world = World()
+    path = world.land()
+    first = world.ask()
+    world.work()
+    world.landing.add(path, size=11, etag="2")
+    second = world.ask()
+    world.work()
+    assert world.load(second).waits_on == (first.id,)
+    world.finish(first)
+    world.hub.reconcile()
+    world.hub.reconcile()
+    running = world.load(second)
+    assert (running.state, running.files.total) == (LoadState.RUNNING, 1)
+    world.finish(second)
+    world.hub.reconcile()
+    assert world.load(second).state is LoadState.SUCCESS
+    assert [(row.batch_id, row.claim.file.size) for row in world.tracker.rows] == [(first.id, 10), (second.id, 11)]
+
+
 def test_loads_that_wait_for_each_other_both_end() -> None:
     world = World()
     both = [world.land("transactions_20260308.csv"), world.land("transactions_20260309.csv")]
