@@ -41,7 +41,8 @@ if action == "query":
     from pyspark.sql import SparkSession
     spark = SparkSession.builder.getOrCreate()
     (place / "asleep").touch()
-    spark.sql("SELECT sum(a.id - b.id) FROM range(1000000000) a CROSS JOIN range(100000000) b GROUP BY a.id - b.id").collect()
+    many = "range(1000000000)"
+    spark.sql(f"SELECT sum(a.id - b.id) FROM {many} a CROSS JOIN {many} b GROUP BY a.id - b.id").collect()
 if action == "stubborn":
     import signal
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
