@@ -12,10 +12,19 @@ from hub_core.paths import parents
 from spark_jobs.checks import broken_rule, rules_of
 from spark_jobs.claims import Diagnosis, Group, OpenClaim, Piece, Problem, Rejects
 from spark_jobs.destination import Refused
-from spark_jobs.failures import broken_path, first_line, is_passing, main_condition, spellings
+from spark_jobs.failures import broken_path, condition, first_line, is_passing, main_condition, spellings
 from spark_jobs.headers import first_record, header_problem, positional
 from spark_jobs.judging import too_many, validated
-from spark_jobs.reading import column, first_lines, listed, parquet_rows, whole_files
+from spark_jobs.reading import (
+    column,
+    delimited_lines,
+    first_lines,
+    listed,
+    multiline,
+    parquet_rows,
+    whole_files,
+    with_claims,
+)
 from spark_jobs.spark_paths import literal, spelled
 
 if TYPE_CHECKING:
@@ -55,6 +64,8 @@ class Diagnostician:
 
     def other_versions(self, claims: Sequence[OpenClaim]) -> Bad:
         """The files that are gone, or are not the version that was claimed."""
+        # Spark lists no file of zero bytes: those that were claimed as such bring no row, there or not.
+        claims = [claim for claim in claims if claim.size > 0]
         found: dict[str, tuple[int, int]] = {}
         for folder in parents([claim.path for claim in claims]):
             try:
@@ -68,11 +79,23 @@ class Diagnostician:
         for claim in claims:
             now = found.get(spelled(claim.path))
             if now is None:
-                bad.append((claim, Problem(FileError.FILE_GONE, "the file was deleted after it was claimed")))
+                bad.append(
+                    (claim, Problem(FileError.FILE_GONE, "the file was deleted, or emptied, after it was claimed"))
+                )
             elif now != (claim.size, claim.modified):
                 message = f"the file was overwritten after it was claimed: {claim.size:,} bytes then, {now[0]:,} now"
                 bad.append((claim, Problem(FileError.FILE_CHANGED, message)))
         return bad
+
+    def unread(self, claims: Sequence[OpenClaim]) -> Bad:
+        """Of files that brought no row, those that hold a record beside their header: the loader missed them."""
+        claims = [claim for claim in claims if claim.size > 0 and not multiline(claim.feed)]
+        if not claims or claims[0].feed.file_format is FileFormat.PARQUET:
+            return []
+        lines = with_claims(self._spark, delimited_lines(self._spark, claims), claims)
+        found = {row["_hub_tracker_id"] for row in lines.select("_hub_tracker_id").distinct().collect()}
+        problem = Problem(FileError.LOAD_ERROR, "the file holds records, but none of them reached the table")
+        return [(claim, problem) for claim in claims if claim.tracker_id in found]
 
     def first_columns(self, claim: OpenClaim) -> tuple[str, ...] | None:
         """The columns of one delimited file; None if it has no record."""
@@ -151,6 +174,7 @@ class Diagnostician:
             for claim in claims
             if claim.size == 0
         ]
+        classes.sort(key=lambda one: -len(one[1]))
         return [Piece(tuple(members), None) for _, members in classes]
 
     def _by_content(self, group: Group, piece: Piece, error: Exception) -> Diagnosis:
@@ -256,14 +280,16 @@ def _is_named(claim: OpenClaim, named: str) -> bool:
 
 
 def _unreadable(error: Exception) -> Problem:
-    return Problem(FileError.UNREADABLE_FILE, f"the file can't be read: {first_line(error)}")
+    # Without a condition it is the scheduler's report of a failed task, which says nothing of the file.
+    why = first_line(error) if condition(error) else "it is broken, or not of the feed's file_format"
+    return Problem(FileError.UNREADABLE_FILE, f"the file can't be read: {why}")
 
 
 def _unreadable_parquet(error: Exception) -> Problem | None:
     if isinstance(error, Refused):
         return error.problem
     kind = main_condition(error)
-    if kind.startswith("PARQUET_TYPE") or "PARQUET_TYPE" in kind:
+    if "PARQUET_TYPE" in kind or (kind.startswith("UNSUPPORTED_") and "TYPE" in kind):
         return Problem(FileError.UNSUPPORTED_TYPE, first_line(error))
     if kind == "COLUMN_ALREADY_EXISTS":
         return Problem(FileError.BAD_HEADER, first_line(error), FileStatus.QUARANTINED)

@@ -33,7 +33,7 @@ class NeedsValidation(Exception):
 
 
 class NothingToGoBy(Exception):
-    """The file whose header would have been tried for all has none."""
+    """The group can't be tried in one go: the file that would stand for all has no header, or one is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class GroupLoader:
         """
         waiting, lost = [group], []
         while waiting:
-            one = waiting.pop()
+            one = waiting.pop(0)
             try:
                 self._finish(self.bring(one))
             except Exception as error:
@@ -78,13 +78,17 @@ class GroupLoader:
                 if parts is None:
                     lost.append(one)
                 else:
-                    waiting += parts
+                    # In their order: what most files have in common makes the table.
+                    waiting = parts + waiting
         return lost
 
     def bring(self, group: Group) -> Brought:
         """Read the group's files and commit their rows, or raise before anything is committed."""
         destination = Destination(self._spark, self._sql, group.dest_table)
         filled = [claim for claim in group.claims if claim.size > 0]
+        if group.replaced and self._diagnostician.other_versions(filled):
+            # Found only after the commit, a file that is gone would have taken its earlier rows with it.
+            raise NothingToGoBy("a file that replaces another is not the one that was claimed")
         if not filled or group.columns == ():
             return self._bring_nothing(group, destination)
         if group.feed.file_format is FileFormat.PARQUET:
@@ -169,6 +173,8 @@ class GroupLoader:
         group, rejects = brought.group, brought.group.rejects or {}
         none = [claim for claim in group.claims if not brought.rows.get(claim.tracker_id)]
         missing = {claim.tracker_id: problem for claim, problem in self._diagnostician.other_versions(none)}
+        none = [claim for claim in none if claim.tracker_id not in missing and claim.tracker_id not in rejects]
+        missing |= {claim.tracker_id: problem for claim, problem in self._diagnostician.unread(none)}
         changes: list[Change] = []
         for claim in group.claims:
             problem = missing.get(claim.tracker_id)
