@@ -5,7 +5,8 @@ import re
 _INTEGERS = ("tinyint", "smallint", "int", "bigint")
 _DIGITS = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 20}
 _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
-_UNSUPPORTED = re.compile(r"\b(void|interval|time\(\d\)|variant|timestamp_ntz_unsupported)\b")
+# As a type of its own or within another; `struct<interval:int>` only has a field of that name.
+_UNSUPPORTED = re.compile(r"(?:^|[:<,])(?:void|interval[^:,<>]*|time\(\d\))(?=[,>]|$)")
 
 
 def wider(one: str, other: str) -> str | None:

@@ -1,0 +1,212 @@
+"""The loader's decisions that need no Spark."""
+
+import pytest
+
+from hub_core.codes import FileError
+from hub_core.model import Feed, FileFormat, FileStatus, OnRedelivery, SchemaDrift
+from spark_jobs.claims import OpenClaim, Rejects, commit_id, new_groups, redelivery, started_groups
+from spark_jobs.destination import HUB_TYPES, Refused, decide
+from spark_jobs.failures import is_conflict, is_passing
+from spark_jobs.headers import delimiter, first_record, header_problem
+from spark_jobs.judging import too_many
+from spark_jobs.spark_paths import literal, sources, spelled, total_partitions
+from spark_jobs.spark_sql import immediate, is_query
+from spark_jobs.types import unsupported, wider
+
+
+def a_feed(**options: object) -> Feed:
+    given: dict[str, object] = {
+        "lob": "falcon",
+        "category": "txn",
+        "subcategory": "credit",
+        "file_pattern": "*",
+        "source_path": "abfss://raw@acct.dfs.core.windows.net/falcon/",
+        "file_format": FileFormat.DELIMITED,
+        "delimiter": ",",
+        "has_header": True,
+        "dest_catalog": "main",
+        "dest_schema": "falcon_bronze",
+        "dest_table": "txn",
+    }
+    return Feed(**(given | options))  # type: ignore[arg-type]
+
+
+def a_claim(number: int, **options: object) -> OpenClaim:
+    given: dict[str, object] = {
+        "tracker_id": f"t{number}",
+        "path": f"abfss://raw@acct.dfs.core.windows.net/falcon/{number}.csv",
+        "size": 10,
+        "modified": 1,
+        "dest_table": "main.falcon_bronze.txn",
+        "feed": a_feed(),
+    }
+    return OpenClaim(**(given | options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("start", "options", "record"),
+    [
+        (b"id,name\n1,2\n", {}, ("id", "name")),
+        (b"\xef\xbb\xbfid,name\r\n", {}, ("id", "name")),
+        (b"\n  \nid,name", {}, ("id", "name")),
+        (b'"a,b","c""d", e \n', {}, ("a,b", 'c"d', " e ")),
+        (b'"a\nb",c\n', {"multiline": True}, ("a\nb", "c")),
+        (b'"a\nb",c\n', {}, ("a",)),
+        (b"a||b\n", {"delimiter": "||"}, ("a", "b")),
+        (b"a\tb\n", {"delimiter": "\\t"}, ("a", "b")),
+        ("é;b\n".encode("utf-16"), {"delimiter": ";", "encoding": "UTF-16"}, ("é", "b")),
+        (b"id,,x\n", {}, ("id", "", "x")),
+        (b'"a\\"b",c\n', {"escape": "\\"}, ('a"b', "c")),
+        (b"", {}, None),
+        (b"\n \n", {}, None),
+    ],
+)
+def test_the_first_record_is_cut_as_spark_cuts_it(start: bytes, options: dict[str, object], record: object) -> None:
+    assert first_record(start, a_feed(**options), complete=True) == record
+
+
+def test_a_first_record_that_runs_past_what_was_read_is_not_guessed() -> None:
+    with pytest.raises(ValueError, match="longer"):
+        first_record(b"id,na", a_feed(), complete=False)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("\\t", "\t"), ("\\u0001", "\u0001"), ("||", "||"), ("\\u001f", "\x1f")]
+)
+def test_a_delimiter_may_be_written_out(written: str, meant: str) -> None:
+    assert delimiter(a_feed(delimiter=written)) == meant
+
+
+@pytest.mark.parametrize(
+    ("names", "part"),
+    [
+        (("id", " "), "column 2"),
+        (("id", "Id"), "'id' and 'Id'"),
+        (("a", "_Tracker_Id"), "_Tracker_Id"),
+        (("a b",), None),
+    ],
+)
+def test_a_header_is_refused_by_what_a_table_cannot_have(names: tuple[str, ...], part: str | None) -> None:
+    problem = header_problem(names)
+    assert problem is None if part is None else part in (problem or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "spelling"),
+    [
+        ("a b.csv", "a%20b.csv"),
+        ("p%20.csv", "p%2520.csv"),
+        ("h#?.csv", "h%23%3F.csv"),
+        ("[1]{2}.csv", "%5B1%5D%7B2%7D.csv"),
+        ("é日+=,&;:@!'()*~$.csv", "é日+=,&;:@!'()*~$.csv"),
+        ("nb\u00a0.csv", "nb%C2%A0.csv"),
+    ],
+)
+def test_paths_are_spelled_as_spark_spells_them(name: str, spelling: str) -> None:
+    assert spelled(f"abfss://c@acct.dfs.core.windows.net:10000/x/{name}") == (
+        f"abfss://c@acct.dfs.core.windows.net:10000/x/{spelling}"
+    )
+
+
+def test_few_files_are_named_and_many_are_found_in_their_folders() -> None:
+    few = sources(["abfss://c@h/a/[1].csv"])
+    assert (few.paths, few.prune) == (("abfss://c@h/a/\\[1\\].csv",), False)
+    many = sources([f"abfss://c@h/a/{index}/x.csv" for index in range(40)] + ["abfss://c@h/a/x.csv"])
+    assert (many.paths, many.prune) == (("abfss://c@h/a/",), True)
+    assert literal("a*?{}\\") == "a\\*\\?\\{\\}\\\\"
+
+
+def test_small_files_become_few_and_large_ones_are_left_to_spark() -> None:
+    assert total_partitions([30_000] * 1_000) == 8
+    assert total_partitions([128 * 1024 * 1024] * 8) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ("int", "bigint", "bigint"),
+        ("bigint", "int", "bigint"),
+        ("float", "double", "double"),
+        ("int", "double", "double"),
+        ("bigint", "double", None),
+        ("int", "string", None),
+        ("date", "timestamp_ntz", "timestamp_ntz"),
+        ("decimal(10,2)", "decimal(12,4)", "decimal(12,4)"),
+        ("decimal(10,2)", "decimal(9,4)", "decimal(12,4)"),
+        ("int", "decimal(12,2)", "decimal(12,2)"),
+        ("int", "decimal(9,2)", None),
+    ],
+)
+def test_types_widen_only_without_loss(one: str, other: str, both: str | None) -> None:
+    assert wider(one, other) == both
+
+
+def test_types_that_delta_lacks_are_known() -> None:
+    assert [kind for kind in ("time(6)", "interval day to second", "void", "struct<interval:int>") if unsupported(kind)] == [
+        "time(6)", "interval day to second", "void"
+    ]  # fmt: skip
+
+
+def test_a_files_columns_meet_the_tables_by_name_up_to_case() -> None:
+    existing = {"ID": "int", "name": "string", **HUB_TYPES}
+    fit = decide({"id": "bigint", "new": "string"}, existing, SchemaDrift.ADD)
+    assert (fit.targets, fit.widened) == ({"id": ("ID", "bigint"), "new": ("new", "string")}, (("ID", "bigint"),))
+    assert decide({"id": "int", "new": "string"}, existing, SchemaDrift.IGNORE).ignored == ("new",)
+    with pytest.raises(Refused, match="new") as drift:
+        decide({"new": "string"}, existing, SchemaDrift.FAIL)
+    assert drift.value.problem.code is FileError.SCHEMA_DRIFT
+    with pytest.raises(Refused, match="'name' is int in the file and string in the table"):
+        decide({"name": "int"}, existing, SchemaDrift.ADD)
+
+
+def test_the_share_of_bad_records_is_told_so_that_a_person_understands() -> None:
+    assert too_many(Rejects(842, 3), a_feed(max_reject_percent=1.0)) is None
+    problem = too_many(Rejects(842, 3, "no 5 fields: 1,2"), a_feed())
+    assert problem is not None
+    assert (problem.code, problem.status, problem.rejected) == (
+        FileError.TOO_MANY_REJECTS, FileStatus.QUARANTINED, 3
+    )  # fmt: skip
+    assert problem.message == (
+        "3 of 842 records (0.36 %) were refused; the feed allows 0 %. First: no 5 fields: 1,2"
+    )  # fmt: skip
+
+
+def test_a_newer_version_is_replaced_skipped_or_appended_and_the_same_one_always_replaced() -> None:
+    old = [{"id": "o", "size": 1, "modified": 1}]
+    assert redelivery(OnRedelivery.REPLACE, 2, 2, old) == (("o",), False)
+    assert redelivery(OnRedelivery.SKIP, 2, 2, old) == ((), True)
+    assert redelivery(OnRedelivery.APPEND, 2, 2, old) == ((), False)
+    assert [redelivery(mode, 1, 1, old) for mode in OnRedelivery] == [(("o",), False)] * 3
+    assert redelivery(OnRedelivery.SKIP, 1, 1, []) == ((), False)
+
+
+def test_groups_are_by_table_feed_and_replacing_and_a_commit_is_named_by_its_files() -> None:
+    claims = [a_claim(1), a_claim(2), a_claim(3, replaced=("old",)), a_claim(4, dest_table="main.falcon_bronze.x")]
+    groups = new_groups(claims)
+    assert sorted(group.tracker_ids for group in groups) == [("t1", "t2"), ("t3",), ("t4",)]
+    assert {group.commit_id for group in new_groups(reversed(claims))} == {group.commit_id for group in groups}
+    assert commit_id(claims) != commit_id(claims, after="x")
+    taken = [claim for group in groups for claim in group.claims]
+    assert sorted(group.commit_id for group in started_groups(taken)) == sorted(group.commit_id for group in groups)
+
+
+class EngineError(Exception):
+    def __init__(self, condition: str, state: str) -> None:
+        super().__init__(condition)
+        self.getCondition = lambda: condition
+        self.getSqlState = lambda: state
+
+
+def test_engine_errors_are_told_apart_by_condition_and_state() -> None:
+    conflict, broken = EngineError("DELTA_CONCURRENT_APPEND", "2D521"), EngineError("DIVIDE_BY_ZERO", "22012")
+    assert (is_conflict(conflict), is_passing(conflict)) == (True, True)
+    assert (is_conflict(broken), is_passing(broken)) == (False, False)
+    assert is_passing(ConnectionError())
+
+
+def test_a_query_is_bound_by_execute_immediate_and_its_values_are_spelled_safely() -> None:
+    assert is_query("\nSELECT 1")
+    assert not is_query("MERGE INTO x")
+    assert immediate("SELECT :a, :b", {"a": "it's \\", "b": None}) == (
+        "EXECUTE IMMEDIATE 'SELECT :a, :b' USING 'it\\'s \\\\' AS `a`, CAST(NULL AS STRING) AS `b`"
+    )
