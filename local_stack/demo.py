@@ -73,7 +73,7 @@ class Story:
                 yield step
             step.ok = True
         except BaseException as error:
-            step.figures = _first_line(error)
+            step.figures = "interrupted" if isinstance(error, KeyboardInterrupt) else _first_line(error)
             raise
         finally:
             step.seconds = time.monotonic() - start
