@@ -73,7 +73,7 @@ class DatabricksJobs:
             return None
         with _translated("jobs/runs/get-output"):
             try:
-                return self._api.get_run_output(loader.run_id).error
+                return _sentence(self._api.get_run_output(loader.run_id).error)
             except DatabricksError as error:
                 log.info("a failed run without output: %s", error.error_code)
                 return None
@@ -98,6 +98,13 @@ def _run(run: "SdkRun | SdkBaseRun") -> Run:
     loader = _loader_task(run)
     state = loader.state if loader is not None and loader.state is not None else run.state
     return Run(str(run.run_id), _state(state), run.run_page_url, state.state_message if state else None)
+
+
+def _sentence(error: str | None) -> str | None:
+    """The line of an error's text that says what happened, without the frames of its stack traces."""
+    lines = [line.strip() for line in (error or "").splitlines()]
+    said = [line for line in lines if line and not line.startswith(("at ", "File ", "...", "Traceback"))]
+    return said[-1][:500] if said else None
 
 
 def _loader_task(run: "SdkRun | SdkBaseRun") -> "RunTask | None":
