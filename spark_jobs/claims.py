@@ -106,6 +106,8 @@ class Diagnosis:
     """Files that are not loaded."""
     quarantine: Piece | None = None
     """Those of them whose bad records belong in the quarantine table."""
+    anew: bool = False
+    """Whether the files need another commit_id, since theirs is closed."""
 
 
 def commit_id(claims: Iterable[OpenClaim], after: str = "") -> str:

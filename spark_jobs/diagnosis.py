@@ -20,7 +20,6 @@ from spark_jobs.reading import (
     delimited_lines,
     first_lines,
     listed,
-    multiline,
     parquet_rows,
     whole_files,
     with_claims,
@@ -87,15 +86,16 @@ class Diagnostician:
                 bad.append((claim, Problem(FileError.FILE_CHANGED, message)))
         return bad
 
-    def unread(self, claims: Sequence[OpenClaim]) -> Bad:
-        """Of files that brought no row, those that hold a record beside their header: the loader missed them."""
-        claims = [claim for claim in claims if claim.size > 0 and not multiline(claim.feed)]
-        if not claims or claims[0].feed.file_format is FileFormat.PARQUET:
+    def unread(self, claims: Sequence[OpenClaim]) -> list[OpenClaim]:
+        """Of files that brought no row, those that hold a record beside their header."""
+        claims = [claim for claim in claims if claim.size > 0]
+        if not claims:
             return []
-        lines = with_claims(self._spark, delimited_lines(self._spark, claims), claims)
-        found = {row["_hub_tracker_id"] for row in lines.select("_hub_tracker_id").distinct().collect()}
-        problem = Problem(FileError.LOAD_ERROR, "the file holds records, but none of them reached the table")
-        return [(claim, problem) for claim in claims if claim.tracker_id in found]
+        parquet = claims[0].feed.file_format is FileFormat.PARQUET
+        rows = (parquet_rows if parquet else delimited_lines)(self._spark, claims)
+        placed = with_claims(self._spark, rows, claims).select("_hub_tracker_id").distinct()
+        found = {row["_hub_tracker_id"] for row in placed.collect()}
+        return [claim for claim in claims if claim.tracker_id in found]
 
     def first_columns(self, claim: OpenClaim) -> tuple[str, ...] | None:
         """The columns of one delimited file; None if it has no record."""

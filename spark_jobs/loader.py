@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from hub_core.codes import FileError
+from hub_core.errors import Transient
 from hub_core.model import FileStatus
 from hub_core.ports import Row
 from hub_core.statements import BATCH_OUTCOME, table_names
@@ -73,6 +74,8 @@ class Loader:
             for _ in range(ROUNDS):
                 if not self._load_all(self._take()):
                     break
+            else:
+                raise Transient("CLAIMS_OPEN", "another run of the batch keeps changing its claims; start it again")
         finally:
             self._changes.close()
         self._changes.check()

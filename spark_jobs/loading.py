@@ -36,6 +36,10 @@ class NothingToGoBy(Exception):
     """The group can't be tried in one go: the file that would stand for all has no header, or one is gone."""
 
 
+class ClosedCommit(Exception):
+    """The group's commit_id brings no row any more: a run that was killed had closed it, to divide the files."""
+
+
 @dataclass(frozen=True, slots=True)
 class Brought:
     """A group that is in its table."""
@@ -99,7 +103,16 @@ class GroupLoader:
         if group.rejects:
             self._quarantine.write(Piece(group.claims, group.columns), group.rejects)
         note = f"not in the table, and schema_drift is ignore: {', '.join(fit.ignored)}" if fit.ignored else None
-        return Brought(group, destination.rows_of(self._batch_id), note)
+        counted = destination.rows_of(self._batch_id)
+        if not any(counted.get(tracker_id) for tracker_id in group.tracker_ids):
+            self._require_emptiness(group, filled)
+        return Brought(group, counted, note)
+
+    def _require_emptiness(self, group: Group, filled: Sequence[OpenClaim]) -> None:
+        """Raise ClosedCommit if the commit brought no row of files that have some."""
+        refused = {one for one, found in (group.rejects or {}).items() if found.bad == found.records}
+        if self._diagnostician.unread([claim for claim in filled if claim.tracker_id not in refused]):
+            raise ClosedCommit("an earlier run closed this commit, to divide its files")
 
     def _bring_nothing(self, group: Group, destination: Destination) -> Brought:
         """Close the commit of files that hold no record; rows that they replace go."""
@@ -174,7 +187,9 @@ class GroupLoader:
         none = [claim for claim in group.claims if not brought.rows.get(claim.tracker_id)]
         missing = {claim.tracker_id: problem for claim, problem in self._diagnostician.other_versions(none)}
         none = [claim for claim in none if claim.tracker_id not in missing and claim.tracker_id not in rejects]
-        missing |= {claim.tracker_id: problem for claim, problem in self._diagnostician.unread(none)}
+        overlooked = Problem(FileError.LOAD_ERROR, "the file holds records, but none of them reached the table")
+        if len(none) < len(group.claims):
+            missing |= {claim.tracker_id: overlooked for claim in self._diagnostician.unread(none)}
         changes: list[Change] = []
         for claim in group.claims:
             problem = missing.get(claim.tracker_id)
@@ -202,6 +217,8 @@ class GroupLoader:
         try:
             if group.splits > MAX_SPLITS:
                 raise error
+            if isinstance(error, ClosedCommit):
+                return Diagnosis((Piece(group.claims, None),), anew=True)
             diagnosis = self._diagnostician.diagnose(group, error)
         except Exception as unexpected:
             if is_passing(unexpected):
@@ -212,7 +229,7 @@ class GroupLoader:
 
     def _divide(self, group: Group, diagnosis: Diagnosis) -> list[Group] | None:
         """The groups to go on with; None where the tracker shows that another run has decided meanwhile."""
-        if not diagnosis.bad and len(diagnosis.pieces) == 1:
+        if not diagnosis.bad and len(diagnosis.pieces) == 1 and not diagnosis.anew:
             [piece] = diagnosis.pieces
             return [replace(group, columns=piece.columns, rejects=piece.rejects, splits=group.splits + 1)]
         destination = Destination(self._spark, self._sql, group.dest_table)

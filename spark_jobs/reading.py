@@ -61,7 +61,13 @@ def delimited_lines(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "Data
     """The group's records as they were sent, one line each in the column `raw`, headers left out."""
     schema = StructType([StructField("raw", StringType())])
     options = delimited_options(claims[0].feed, check_header=False)
-    options |= {"sep": ONE_COLUMN, "quote": "", "escape": "", "nullValue": NO_NULL, "multiLine": "false"}
+    options |= {
+        "sep": ONE_COLUMN,
+        "quote": "",
+        "escape": "",
+        "nullValue": NO_NULL,
+        "multiLine": _flag(is_wide(claims[0].feed.encoding)),
+    }
     del options["columnNameOfCorruptRecord"]
     reader = _reader(spark).options(**options).schema(schema)
     return _pruned(claims, lambda places: reader.csv(list(places.paths)))
