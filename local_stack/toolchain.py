@@ -14,6 +14,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -68,6 +69,10 @@ class Java:
     def program(self) -> Path:
         """The `java` launcher."""
         return self.home / "bin" / "java"
+
+    def modules(self) -> set[str]:
+        """The names of the modules that it has."""
+        return {line.partition("@")[0] for line in _output([str(self.program), "--list-modules"]).split()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +193,10 @@ def _java_trust(java_: Java) -> list[str]:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import NoEncryption, pkcs12
 
-    certificates = x509.load_pem_x509_certificates(authorities.read_bytes())
+    with warnings.catch_warnings():
+        # Old authorities with irregular serial numbers are in every system's bundle.
+        warnings.simplefilter("ignore")
+        certificates = x509.load_pem_x509_certificates(authorities.read_bytes())
     trusted = [pkcs12.PKCS12Certificate(c, f"ca-{n}".encode()) for n, c in enumerate(certificates)]
     store = TOOLS / "ivy" / "authorities.p12"
     store.write_bytes(pkcs12.serialize_java_truststore(trusted, NoEncryption()))

@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The run's stack with nothing started; `parts.start("azurite")` starts a component."""
-    stack = Stack(tmp_path_factory.mktemp("stack"), say=lambda _: None)
+    stack = Stack(tmp_path_factory.mktemp("stack"), short_lived=True, say=lambda _: None)
     try:
         yield stack
     finally:
