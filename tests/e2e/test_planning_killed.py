@@ -10,17 +10,14 @@ from tests.e2e.service import Service
 
 pytestmark = pytest.mark.stack
 
+# Between any two of sync, claim, read back, record, submit and record again: the message's whole way.
 STEPS = [
-    f"{step} {when}"
-    for step in (
-        "tracker.sync 1",
-        "tracker.claim 1",
-        "tracker.claimed 1",
-        "loads.update 1",
-        "jobs.submit 1",
-        "loads.update 2",
-    )
-    for when in ("before", "after")
+    "tracker.sync 1 after",
+    "tracker.claim 1 after",
+    "tracker.claimed 1 after",
+    "loads.update 1 after",
+    "jobs.submit 1 after",
+    "loads.update 2 after",
 ]
 FILES = 3
 
@@ -38,8 +35,7 @@ def killed(service: Service) -> dict[str, str]:
         method, nth, when = step.split()
         process = service.planner_process(loads[step], "--kill", method, "--nth", nth, "--when", when)
         assert process.wait(120) == -signal.SIGKILL, step
-    for load_id in loads.values():
-        service.redeliver(load_id)
+        service.redeliver(loads[step])
     for load_id in loads.values():
         service.ended(load_id)
     return loads
@@ -61,7 +57,7 @@ def test_a_load_killed_at_a_step_and_delivered_again_loads_each_file_once(
 
 def test_two_loads_planned_at_the_same_instant_share_no_file_and_both_end(service: Service) -> None:
     service.configure(service.row("raced"))
-    for number in range(50):
+    for number in range(30):
         service.land("raced", f"{number}.csv")
     loads = [service.record(subcategory="raced") for _ in range(2)]
     start = str(time.time() + 6)
@@ -69,12 +65,12 @@ def test_two_loads_planned_at_the_same_instant_share_no_file_and_both_end(servic
     assert [process.wait(120) for process in processes] == [0, 0]
     ended = [service.ended(load_id) for load_id in loads]
     rows = service.tracker_rows("raced")
-    assert len(rows) == 50
+    assert len(rows) == 30
     assert {row["load_status"] for row in rows} == {"SUCCESS"}
-    assert len({row["source_path"] for row in rows}) == 50
-    assert sum(load["files"]["total"] for load in ended) == 50
+    assert len({row["source_path"] for row in rows}) == 30
+    assert sum(load["files"]["total"] for load in ended) == 30
     assert {load["state"] for load in ended} <= {"SUCCESS", "EMPTY"}
-    assert service.bronze_count("raced") == 100
+    assert service.bronze_count("raced") == 60
 
 
 def test_one_message_handled_by_two_processes_at_once_is_one_run(service: Service) -> None:
