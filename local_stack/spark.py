@@ -109,6 +109,9 @@ class Spark:
             # A persistent metastore: tables outlive the server.
             "spark.sql.catalogImplementation": "hive",
             "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={here / 'metastore'};create=true",
+            # A statement interrupted in mid-query costs Derby its connection. A pool never gets it back, and after
+            # eight of them, as runs are killed, every statement would wait for ever.
+            "spark.hadoop.datanucleus.connectionPoolingType": "NONE",
             "spark.hadoop.hive.exec.scratchdir": str(here / "tmp" / "hive"),
             "spark.sql.warehouse.dir": str(here / "warehouse"),
             "spark.sql.session.timeZone": "UTC",

@@ -158,7 +158,7 @@ class Stack(Addresses):
             landing_root=f"abfss://{LANDING[0]}@{host}/{LANDING[1]}",
             state_dir=str(directory),
         )
-        self._settings = dict(settings or {})
+        self.settings = dict(settings or {})
         self._say = say
         self._directory = directory
         self._supervisor = Supervisor(directory / "logs")
@@ -171,7 +171,7 @@ class Stack(Addresses):
 
     def app_environment(self) -> dict[str, str]:
         """The app settings of the hub on this stack, with those that were asked for on top."""
-        return super().app_environment() | self._settings
+        return super().app_environment() | self.settings
 
     def log(self, component: str) -> Path:
         """The log of a component."""
