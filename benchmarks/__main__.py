@@ -28,7 +28,7 @@ def main(chosen: list[str]) -> int:
     settings = {"HUB_SWEEP_MINUTES": "0"}
     with Stack(STATE, fresh=True, in_memory=True, settings=settings, say=console.print) as stack:
         bench = Bench(stack, console)
-        for name in chosen or parts:
+        for name in [name for name in parts if name in (chosen or parts)]:
             console.print(f"[bold]{name}[/bold]")
             results += parts[name](bench)
         bench.spark.stop()
