@@ -21,7 +21,7 @@ $(UV):
 	$(UV) pip install -q -p .venv --no-deps -e .
 	touch $@
 
-.tools/.fetched: .venv/.synced local_stack/toolchain.py
+.tools/.fetched: .venv/.synced local_stack/toolchain.py local_stack/package-lock.json
 	$(PY) -m local_stack.toolchain
 	touch $@
 
