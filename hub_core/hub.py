@@ -5,7 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hub_core.errors import Broken, FieldError, HubError, Rejected
@@ -13,8 +13,8 @@ from hub_core.gather import ConfigReader
 from hub_core.intake import Drained, Intake
 from hub_core.load import Load, new_id
 from hub_core.messages import LoadMessage, start
-from hub_core.model import FileOutcome, FileStatus, LoadState, Trigger, digest
-from hub_core.overseer import SWEEP_DOCUMENT, Overseer, Reconciled, iso
+from hub_core.model import FileOutcome, FileStatus, LoadState, Trigger, digest, iso
+from hub_core.overseer import SWEEP_DOCUMENT, Overseer, Reconciled, feed_report
 from hub_core.planning import Planner
 from hub_core.recent import RecentLoads
 from hub_core.request import LoadRequest, parse_request
@@ -153,34 +153,9 @@ class Hub:
         errors: list[Json] = []
         for lob in sorted(self.configs.lobs()):
             config = self.configs.read(lob)
-            errors += [
-                {
-                    "lob": lob,
-                    "line": e.line,
-                    "column": e.column,
-                    "value": e.value,
-                    "message": e.message,
-                    "remedy": e.remedy,
-                }
-                for e in config.errors
-            ]
+            errors += [{"lob": lob, **asdict(error)} for error in config.errors]
             for feed in config.feeds:
-                row: Json = {
-                    "lob": feed.lob,
-                    "category": feed.category,
-                    "subcategory": feed.subcategory,
-                    "file_pattern": feed.file_pattern,
-                    "source_path": feed.source_path,
-                    "file_format": feed.file_format,
-                    "dest_table": feed.table,
-                    "is_active": feed.is_active,
-                    "files": None,
-                    "due": None,
-                    "oldest_due_at": None,
-                    "lag_seconds": None,
-                    "newest_file": None,
-                    "newest_file_at": None,
-                }
+                row = feed_report(feed)
                 value.append({**row, **found.get(_feed_key(row), {}), "is_active": feed.is_active})
         return {"as_of": as_of, "value": value, "config_errors": errors}
 

@@ -6,17 +6,15 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from hub_core.feeds import ConfigError
-from hub_core.model import FileStatus, LoadState, Outcome, Run, RunState, Trigger
+from hub_core.feeds import ConfigError, ParsedConfig
+from hub_core.model import FileStatus, LoadState, Outcome, Run, RunState, Trigger, iso
 from hub_core.request import LoadRequest
 
 MAX_CONFIG_ERRORS = 50
 _LAST_MILLISECOND = 0xFFF_FFFF_FFFF
 _TIME_DIGITS = 11
 _ID_DIGITS = 32
-Moment = Annotated[
-    datetime, PlainSerializer(lambda moment: moment.isoformat().replace("+00:00", "Z"), when_used="json")
-]
+Moment = Annotated[datetime, PlainSerializer(iso, when_used="json")]
 
 
 def new_id(now: datetime) -> str:
@@ -79,7 +77,7 @@ class ConfigProblem(_Document):
 
     @classmethod
     def of(cls, error: ConfigError) -> Self:
-        """`error`, with a value that fits a record."""
+        """`error`, cut to what fits a record."""
         return cls(
             line=error.line,
             column=error.column[:128],
@@ -87,6 +85,11 @@ class ConfigProblem(_Document):
             message=error.message[:512],
             remedy=error.remedy[:512],
         )
+
+
+def config_problems(config: ParsedConfig) -> tuple[ConfigProblem, ...]:
+    """The CSV's first errors, as many as fit a record."""
+    return tuple(map(ConfigProblem.of, config.errors[:MAX_CONFIG_ERRORS]))
 
 
 class Load(_Document):

@@ -248,3 +248,8 @@ def digest(*parts: str) -> str:
 def whole_second(moment: datetime) -> datetime:
     """`moment` in UTC without its fraction: what Spark, storage and the tracker agree on."""
     return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def iso(moment: datetime) -> str:
+    """`moment` (UTC) as ISO 8601 with a Z."""
+    return moment.isoformat().replace("+00:00", "Z")

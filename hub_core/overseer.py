@@ -1,19 +1,20 @@
 """What nobody asks for: loads that stand still are moved on, and the feeds are looked over once an hour."""
 
 import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hub_core.errors import Conflict, HubError
 from hub_core.feeds import ParsedConfig
 from hub_core.gather import ConfigReader, find_files
-from hub_core.load import ConfigProblem
 from hub_core.messages import LoadMessage
-from hub_core.model import Feed, LoadState, Trigger
+from hub_core.model import Claim, Feed, LoadState, SourceFile, Trigger, iso
 from hub_core.planning import Planner
 from hub_core.ports import Stored
 from hub_core.request import EVERYTHING
-from hub_core.resolve import Candidates, Plan, Scope, files_due, settled_before
+from hub_core.resolve import Candidate, Scope, files_due, settled_before
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +70,9 @@ class Overseer:
 
     def sweep_is_due(self) -> bool:
         """Whether the last sweep is older than the setting allows."""
-        last = self.planner.documents.read(SWEEP_DOCUMENT)
         if not self.sweep_minutes or not self.configs.lobs():
             return False
+        last = self.planner.documents.read(SWEEP_DOCUMENT)
         if not isinstance(last, dict):
             return True
         then = datetime.fromisoformat(str(last["as_of"]))
@@ -84,32 +85,37 @@ class Overseer:
         """
         now = self.planner.clock()
         feeds: list[dict[str, object]] = []
-        errors: list[dict[str, object]] = []
         for lob in sorted(self.configs.lobs()):
             try:
                 config = self.configs.read(lob)
-                errors += [{"lob": lob, **ConfigProblem.of(error).model_dump()} for error in config.errors]
                 feeds += self._look_over(config, now)
             except HubError as error:
                 log.warning("sweep: %s", error.message, extra={"lob": lob, "code": error.code})
-        self.planner.documents.write(SWEEP_DOCUMENT, {"as_of": iso(now), "value": feeds, "config_errors": errors[:500]})
+        self.planner.documents.write(SWEEP_DOCUMENT, {"as_of": iso(now), "value": feeds})
         log.info("swept the feeds", extra={"feeds": len(feeds)})
 
     def _look_over(self, config: ParsedConfig, now: datetime) -> list[dict[str, object]]:
         active = [feed for feed in config.feeds if feed.is_active]
         settled = settled_before(now, self.planner.settle_seconds)
         found = find_files(self.planner.landing, active, Scope(EVERYTHING, settled_before=settled))
-        tracked = self.planner.tracker.tracked(found.wanted) if found.wanted else []
+        tracked = self.planner.tracker.tracked(found.wanted)
         plan = files_due(found.wanted, tracked, batch_id="", trigger=Trigger.REQUEST)
-        return [_feed_report(feed, found, plan, now) for feed in config.feeds]
+        files, due = _by_feed(found.wanted), _by_feed(plan.claims)
+        return [feed_report(feed, (files[feed.key], due[feed.key], now)) for feed in config.feeds]
 
 
-def _feed_report(feed: Feed, found: Candidates, plan: Plan, now: datetime) -> dict[str, object]:
-    files = [candidate.file for candidate in found.wanted if candidate.feed.key == feed.key]
-    due = [claim.file for claim in plan.claims if claim.feed.key == feed.key]
-    oldest = min((file.modified for file in due), default=None)
-    newest = max(files, key=lambda file: file.modified, default=None)
-    return {
+def _by_feed(items: Sequence[Candidate] | Sequence[Claim]) -> Mapping[tuple[str, ...], list[SourceFile]]:
+    grouped: defaultdict[tuple[str, ...], list[SourceFile]] = defaultdict(list)
+    for item in items:
+        grouped[item.feed.key].append(item.file)
+    return grouped
+
+
+def feed_report(
+    feed: Feed, looked: tuple[Sequence[SourceFile], Sequence[SourceFile], datetime] | None = None
+) -> dict[str, object]:
+    """A feed as `GET feeds` shows it; `looked` are its files, those that are due, and when that was seen."""
+    report: dict[str, object] = {
         "lob": feed.lob,
         "category": feed.category,
         "subcategory": feed.subcategory,
@@ -118,6 +124,15 @@ def _feed_report(feed: Feed, found: Candidates, plan: Plan, now: datetime) -> di
         "file_format": feed.file_format,
         "dest_table": feed.table,
         "is_active": feed.is_active,
+        **dict.fromkeys(("files", "due", "oldest_due_at", "lag_seconds", "newest_file", "newest_file_at")),
+    }
+    if looked is None:
+        return report
+    files, due, now = looked
+    oldest = min((file.modified for file in due), default=None)
+    newest = max(files, key=lambda file: file.modified, default=None)
+    return {
+        **report,
         "files": len(files),
         "due": len(due),
         "oldest_due_at": iso(oldest) if oldest else None,
@@ -125,8 +140,3 @@ def _feed_report(feed: Feed, found: Candidates, plan: Plan, now: datetime) -> di
         "newest_file": newest.name if newest else None,
         "newest_file_at": iso(newest.modified) if newest else None,
     }
-
-
-def iso(moment: datetime) -> str:
-    """`moment` (UTC) as ISO 8601 with a Z."""
-    return moment.isoformat().replace("+00:00", "Z")

@@ -10,8 +10,8 @@ from hub_core.identifiers import quote, quote_column, quote_table
 from hub_core.model import SchemaDrift
 from hub_core.ports import Sql
 from spark_jobs.claims import Problem
-from spark_jobs.failures import first_line, is_conflict, is_missing_schema, is_missing_table, is_passing, main_condition
-from spark_jobs.spark_sql import retrying
+from spark_jobs.failures import first_line, is_missing_schema, is_missing_table, is_passing, main_condition
+from spark_jobs.spark_sql import literal, retrying
 from spark_jobs.statements import ROWS_OF_BATCH
 from spark_jobs.types import unsupported, wider
 
@@ -128,7 +128,7 @@ class Destination:
         listed = ", ".join(f"{quote_column(name)} {kind}" for name, kind in {**columns, **HUB_TYPES}.items())
         properties = dict(PROPERTIES)
         properties["delta.dataSkippingStatsColumns"] = ",".join([*statistics(columns), "_tracker_id", "_batch_id"])
-        given = ", ".join(f"'{name}' = '{_escaped(value)}'" for name, value in properties.items())
+        given = ", ".join(f"{literal(name)} = {literal(value)}" for name, value in properties.items())
         # A column without a type that DDL can spell would have been refused as unsupported before.
         statement = f"CREATE TABLE IF NOT EXISTS {self.quoted} ({listed}) USING DELTA TBLPROPERTIES ({given})"
         try:
@@ -149,7 +149,7 @@ class Destination:
             self._sql.execute(f"ALTER TABLE {self.quoted} SET TBLPROPERTIES ('delta.enableTypeWidening' = 'true')", {})
             self._sql.execute(f"ALTER TABLE {self.quoted} ALTER COLUMN {quote_column(name)} TYPE {new}", {})
         except Exception as error:
-            if is_passing(error) or is_conflict(error):
+            if is_passing(error):
                 raise
             message = f"column {name!r} is {old} in {self.table}, the file needs {new}: {first_line(error)}"
             raise Refused(Problem(FileError.SCHEMA_CONFLICT, message)) from error
@@ -184,11 +184,7 @@ def decide(columns: Mapping[str, str], existing: Mapping[str, str], drift: Schem
             if drift is SchemaDrift.ADD:
                 targets[name] = (name, kind)
             continue
-        both = (
-            wider(kind, existing[target])
-            if "<" not in kind
-            else (existing[target] if "<" in existing[target] else None)
-        )
+        both = _meeting(kind, existing[target])
         if both is None:
             message = f"column {name!r} is {kind} in the file and {existing[target]} in the table"
             raise Refused(Problem(FileError.SCHEMA_CONFLICT, message))
@@ -209,7 +205,3 @@ def _meeting(kind: str, existing: str) -> str | None:
     if "<" in kind or "<" in existing:
         return existing if kind.split("<", maxsplit=1)[0] == existing.split("<", maxsplit=1)[0] else None
     return wider(kind, existing)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'")

@@ -126,9 +126,7 @@ class Diagnostician:
         self._peeled(small, read_small, bad)
         for claim in claims:
             if claim.size > SMALL_FILE:
-                self._peeled(
-                    [claim], lambda part: headers.update({part[0].tracker_id: self.first_columns(part[0])}), bad
-                )
+                self._peeled([claim], read_large, bad)
         alike: dict[tuple[str, ...] | None, list[OpenClaim]] = {}
         for claim in _without(claims, bad):
             columns = headers.get(claim.tracker_id)

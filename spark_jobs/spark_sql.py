@@ -1,11 +1,10 @@
 """Spark as a SQL engine: the `Sql` of the hub's tables inside a Databricks run."""
 
-import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from hub_core.conflicts import again_on_conflict
 from hub_core.identifiers import quote_column
 from hub_core.ports import Row, Value
 from spark_jobs.failures import is_conflict
@@ -72,16 +71,8 @@ _ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\0": "\\0"}
 
 
 def retrying[Result](act: Callable[[], Result], deadline_seconds: float = CONFLICT_DEADLINE_SECONDS) -> Result:
-    """`act`'s result; a Delta conflict is tried again with growing, jittered pauses until the deadline."""
-    until, pause = time.monotonic() + deadline_seconds, 0.2
-    while True:
-        try:
-            return act()
-        except Exception as error:
-            if not is_conflict(error) or time.monotonic() > until:
-                raise
-        time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 — jitter, no secret
-        pause = min(pause * 2, 10)
+    """`act`'s result, as `again_on_conflict` with Spark's own errors."""
+    return again_on_conflict(act, is_conflict, deadline_seconds)
 
 
 def _aware(value: object) -> object:

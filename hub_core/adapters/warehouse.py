@@ -2,9 +2,7 @@
 
 import logging
 import queue
-import random
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +11,7 @@ from urllib.parse import urlsplit
 from databricks import sql
 from databricks.sql import exc
 
+from hub_core.conflicts import again_on_conflict
 from hub_core.errors import TABLE_NOT_FOUND, Broken, Transient
 from hub_core.ports import Row, Value
 
@@ -31,6 +30,7 @@ _OPTIONS = {
 }
 _IDLE_SECONDS = 600
 _CONFLICT_SECONDS = 120
+CONCURRENT_MODIFICATION = "CONCURRENT_MODIFICATION"
 
 # Databricks begins an error's text with its class and ends it with its SQLSTATE; the connector hands on nothing else.
 # https://docs.databricks.com/error-messages/sqlstates
@@ -60,18 +60,7 @@ class WarehouseSql:
 
     def execute(self, statement: str, parameters: Mapping[str, Value]) -> None:
         """See `Sql.execute`: on concurrent modification the whole statement again, for two minutes, with jitter."""
-        deadline = self._now() + _CONFLICT_SECONDS
-        delay = 0.2
-        while True:
-            try:
-                self._run(statement, parameters, fetch=False)
-            except Transient as error:
-                if error.code != "CONCURRENT_MODIFICATION" or self._now() > deadline:
-                    raise
-                time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 — jitter
-                delay = min(delay * 2, 5.0)
-            else:
-                return
+        again_on_conflict(lambda: self._run(statement, parameters, fetch=False), _is_conflict, _CONFLICT_SECONDS)
 
     def _run(self, statement: str, parameters: Mapping[str, Value], *, fetch: bool) -> Sequence[Row]:
         with _translated(), self._connection() as connection, connection.cursor() as cursor:
@@ -102,6 +91,10 @@ class WarehouseSql:
             if self._now() - since < _IDLE_SECONDS:
                 return connection
             _close(connection)
+
+
+def _is_conflict(error: Exception) -> bool:
+    return isinstance(error, Transient) and error.code == CONCURRENT_MODIFICATION
 
 
 def _close(connection: Any) -> None:
@@ -137,7 +130,7 @@ def _statement_error(message: str) -> Broken | Transient:
     state = (match[1] if (match := _SQLSTATE.search(message)) else "") or ""
     first = message.split("\n", 1)[0][:1000]
     if name.startswith(_CONCURRENT) or state in ("2D521", "40000", "40001"):
-        return Transient("CONCURRENT_MODIFICATION", first)
+        return Transient(CONCURRENT_MODIFICATION, first)
     if state.startswith(("08", "57", "58")) or state == "HY008":
         return Transient("WAREHOUSE_UNAVAILABLE", first)
     if state in ("42P01", "42704") or name.startswith("TABLE_OR_VIEW_NOT_FOUND"):

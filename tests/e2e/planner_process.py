@@ -9,34 +9,19 @@ import dataclasses
 import os
 import signal
 import time
+from typing import NoReturn
 
 from hub_core.bootstrap import build
 from hub_core.errors import HubError
 from hub_core.messages import LoadMessage
 from hub_core.settings import Settings
+from tests.unit.doubles import DyingAt
 
 
-class DyingAt:
-    """A port whose nth call of a method ends the process, before or after the call took effect."""
-
-    def __init__(self, port: object, method: str, when: str, nth: int) -> None:
-        self._port, self._method, self._when, self._left = port, method, when, nth
-
-    def __getattr__(self, name: str) -> object:
-        real = getattr(self._port, name)
-        if name != self._method:
-            return real
-
-        def call(*args: object, **kwargs: object) -> object:
-            self._left -= 1
-            if self._left == 0 and self._when == "before":
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = real(*args, **kwargs)
-            if self._left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-
-        return call
+def end() -> NoReturn:
+    """End this process as a crash would: nothing is cleaned up, nothing is said."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("still alive")
 
 
 def main() -> None:
@@ -50,7 +35,7 @@ def main() -> None:
     hub = build(Settings.from_environment())
     if options.kill:
         port, method = options.kill.split(".")
-        dying = DyingAt(getattr(hub.planner, port), method, options.when, options.nth)
+        dying = DyingAt(getattr(hub.planner, port), method, end, after=options.when == "after", nth=options.nth)
         hub = dataclasses.replace(hub, planner=dataclasses.replace(hub.planner, **{port: dying}))
     time.sleep(max(0.0, options.start_at - time.time()))
     try:

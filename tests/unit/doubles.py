@@ -1,9 +1,10 @@
 """Stateful stand-ins for the core's ports. They refuse what they do not do."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 from hub_core.codes import FileError
 from hub_core.errors import Conflict
@@ -49,6 +50,29 @@ class Clock:
 
     def pass_(self, **span: float) -> None:
         self.now += timedelta(**span)
+
+
+class DyingAt:
+    """A port whose nth call of a method ends the process (`end`), before or after the call took effect."""
+
+    def __init__(self, port: object, method: str, end: Callable[[], NoReturn], *, after: bool, nth: int = 1) -> None:
+        self._port, self._method, self._end, self._after, self._left = port, method, end, after, nth
+
+    def __getattr__(self, name: str) -> object:
+        real = getattr(self._port, name)
+        if name != self._method:
+            return real
+
+        def call(*args: object, **kwargs: object) -> object:
+            self._left -= 1
+            if self._left == 0 and not self._after:
+                self._end()
+            result = real(*args, **kwargs)
+            if self._left == 0:
+                self._end()
+            return result
+
+        return call
 
 
 @dataclass
