@@ -13,7 +13,7 @@ from datetime import datetime
 from hub_core.codes import FileError
 from hub_core.errors import Broken, Conflict, HubError, Rejected, Transient
 from hub_core.gather import ConfigReader, find_files, look_at, usable
-from hub_core.load import MAX_CONFIG_ERRORS, ConfigProblem, FileCounts, Load, Problem, final_state
+from hub_core.load import ConfigProblem, FileCounts, Load, Problem, config_problems, final_state
 from hub_core.messages import LoadMessage
 from hub_core.model import Feed, FileStatus, LoadState, Outcome, Run, RunState, Trigger
 from hub_core.ports import Clock, Documents, Jobs, Landing, Loads, Queue, Stored, Tracker
@@ -103,7 +103,7 @@ class Planner:
             trigger=Trigger.REQUEST,
             force=request.force,
         )
-        return selection.lob, found, plan, tuple(map(ConfigProblem.of, config.errors[:MAX_CONFIG_ERRORS]))
+        return selection.lob, found, plan, config_problems(config)
 
     def fail(self, stored: Stored, error: HubError, *, claims_open: bool) -> Stored:
         """End the load as FAILED; claims that its batch may hold are released later, by `reconcile`."""
@@ -124,7 +124,7 @@ class Planner:
     def _claim(self, stored: Stored) -> Stored:
         load = stored.load
         config = self.configs.read(load.lob)
-        problems = tuple(map(ConfigProblem.of, config.errors[:MAX_CONFIG_ERRORS]))
+        problems = config_problems(config)
         if not config.readable:
             now = self.clock()
             error = Problem(code="CONFIG_UNREADABLE", message=f"{load.lob}_config.csv: {config.errors[0].message}")
@@ -158,7 +158,7 @@ class Planner:
 
     def _due(self, load: Load, feeds: tuple[Feed, ...]) -> tuple[Candidates, Plan]:
         found = self._candidates(load, feeds)
-        tracked = self.tracker.tracked(found.wanted) if found.wanted else []
+        tracked = self.tracker.tracked(found.wanted)
         return found, files_due(found.wanted, tracked, batch_id=load.id, trigger=load.trigger, force=load.request.force)
 
     def _candidates(self, load: Load, feeds: tuple[Feed, ...]) -> Candidates:
@@ -253,12 +253,22 @@ class Planner:
         if not canceled and not all(other.settled or other.state.is_final for other in waited):
             seen = load.counted(now, outcome)
             return stored if seen.files == load.files else self.loads.update(stored, seen)
-        if waited and not canceled and (claimed := self._claim_newer(stored, outcome)) is not None:
-            return claimed
+        if waited and not canceled and (moved := self._look_again(stored, outcome)) is not None:
+            return moved
         unwell = [other.id for other in waited if not other.went_well]
         state = final_state(outcome, canceled=canceled, waited_well=not unwell)
         error = _why(state, outcome, unwell)
         return self.loads.update(stored, load.counted(now, outcome, state=state, error=error))
+
+    def _look_again(self, stored: Stored, outcome: Outcome) -> Stored | None:
+        try:
+            return self._claim_newer(stored, outcome)
+        except Rejected as error:
+            # The feed or its LOB has left: nothing newer is wanted.
+            log.info("nothing to look for any more: %s", error.message, extra={"load_id": stored.load.id})
+            return None
+        except Broken as error:
+            return self.fail(stored, error, claims_open=True)
 
     def _claim_newer(self, stored: Stored, outcome: Outcome) -> Stored | None:
         """Claim versions that no load has tried yet, now that their paths are free; None where there are none.

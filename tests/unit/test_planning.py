@@ -1,6 +1,7 @@
 """Loads, step by step, on stand-ins: what is claimed, submitted and concluded, also when killed between steps."""
 
 from collections import Counter
+from typing import NoReturn
 
 import pytest
 
@@ -10,34 +11,15 @@ from hub_core.load import Load
 from hub_core.messages import LoadMessage
 from hub_core.model import FileStatus, LoadState, RunState, Trigger
 from hub_core.planning import MAX_SUBMISSIONS, adopted
-from tests.unit.doubles import HEADER, NOW, World, config_row
+from tests.unit.doubles import HEADER, NOW, DyingAt, World, config_row
 
 
 class Killed(BaseException):
     """The process ends here."""
 
 
-class DyingAt:
-    """A port whose nth call of a method kills the process, before or after the call took effect."""
-
-    def __init__(self, port: object, method: str, *, after: bool, nth: int = 1) -> None:
-        self._port, self._method, self._after, self._left = port, method, after, nth
-
-    def __getattr__(self, name: str) -> object:
-        real = getattr(self._port, name)
-        if name != self._method:
-            return real
-
-        def call(*args: object, **kwargs: object) -> object:
-            self._left -= 1
-            if self._left == 0 and not self._after:
-                raise Killed
-            result = real(*args, **kwargs)
-            if self._left == 0:
-                raise Killed
-            return result
-
-        return call
+def end() -> NoReturn:
+    raise Killed
 
 
 class Failing:
@@ -150,7 +132,7 @@ def test_killed_at_any_step_each_file_is_claimed_and_submitted_once(
         world.land(f"transactions_2026030{day}.csv")
     load = world.ask()
     message = world.queue.take()
-    dying = world.build(**{port: DyingAt(getattr(world, port), method, after=after, nth=nth)})
+    dying = world.build(**{port: DyingAt(getattr(world, port), method, end, after=after, nth=nth)})
     with pytest.raises(Killed):
         dying.plan(message)
     world.hub.plan(message)  # the host delivers it again
@@ -225,6 +207,36 @@ def test_a_version_that_came_while_the_older_one_was_claimed_is_loaded_once_its_
     world.hub.reconcile()
     assert world.load(second).state is LoadState.SUCCESS
     assert [(row.batch_id, row.claim.file.size) for row in world.tracker.rows] == [(first.id, 10), (second.id, 11)]
+
+
+@pytest.mark.parametrize("gone", ["feed", "config"])
+def test_a_load_that_waited_ends_even_if_its_feed_has_gone_meanwhile(gone: str) -> None:
+    world = World()
+    world.land()
+    first, second = (world.ask(b'{"lob": "falcon", "subcategory": "credit"}') for _ in range(2))
+    world.work()
+    world.finish(first)
+    if gone == "feed":
+        world.configs.files["falcon"] = f"{HEADER}\n{config_row('other')}\n".encode()
+    else:
+        del world.configs.files["falcon"]
+    world.hub.reconcile()
+    world.hub.reconcile()
+    assert world.load(second).state is LoadState.EMPTY
+
+
+def test_a_load_that_waited_and_cannot_look_again_is_failed() -> None:
+    world = World()
+    world.land()
+    first, second = world.ask(), world.ask()
+    world.work()
+    world.finish(first)
+    denied = Broken("STORAGE_DENIED", "403")
+    world.build(tracker=Failing(world.tracker, "claimed", denied, 1)).reconcile()
+    world.hub.reconcile()
+    world.hub.reconcile()
+    done = world.load(second)
+    assert (done.state, done.error and done.error.code, done.is_open) == (LoadState.FAILED, "STORAGE_DENIED", False)
 
 
 def test_loads_that_wait_for_each_other_both_end() -> None:
@@ -336,7 +348,7 @@ def test_a_poisoned_message_fails_its_load_and_releases_its_claims() -> None:
     load = world.ask()
     message = world.queue.take()
     with pytest.raises(Killed):
-        world.build(loads=DyingAt(world.loads, "update", after=False)).plan(message)
+        world.build(loads=DyingAt(world.loads, "update", end, after=False)).plan(message)
     world.hub.poisoned(message)
     poisoned = world.load(load)
     assert (poisoned.state, poisoned.error and poisoned.error.code) == (LoadState.FAILED, "POISONED")
@@ -350,7 +362,7 @@ def test_claims_are_not_released_while_a_run_of_the_batch_is_alive() -> None:
     load = world.ask()
     message = world.queue.take()
     with pytest.raises(Killed):
-        world.build(jobs=DyingAt(world.jobs, "submit", after=True)).plan(message)
+        world.build(jobs=DyingAt(world.jobs, "submit", end, after=True)).plan(message)
     world.hub.poisoned(message)
     world.hub.reconcile()
     assert [row.status for row in world.tracker.rows] == [FileStatus.CLAIMED]
