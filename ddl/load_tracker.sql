@@ -22,5 +22,6 @@ CREATE TABLE IF NOT EXISTS {catalog}.bronze_metadata.load_tracker (
     error_message STRING,
     updated_ts TIMESTAMP
 ) USING DELTA
+PARTITIONED BY (lob)
 COMMENT 'What became of every file version: one row per version and attempt'
 TBLPROPERTIES ('delta.isolationLevel' = 'Serializable')

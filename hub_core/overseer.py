@@ -88,17 +88,17 @@ class Overseer:
         for lob in sorted(self.configs.lobs()):
             try:
                 config = self.configs.read(lob)
-                feeds += self._look_over(config, now)
+                feeds += self._look_over(lob, config, now)
             except HubError as error:
                 log.warning("sweep: %s", error.message, extra={"lob": lob, "code": error.code})
         self.planner.documents.write(SWEEP_DOCUMENT, {"as_of": iso(now), "value": feeds})
         log.info("swept the feeds", extra={"feeds": len(feeds)})
 
-    def _look_over(self, config: ParsedConfig, now: datetime) -> list[dict[str, object]]:
+    def _look_over(self, lob: str, config: ParsedConfig, now: datetime) -> list[dict[str, object]]:
         active = [feed for feed in config.feeds if feed.is_active]
         settled = settled_before(now, self.planner.settle_seconds)
         found = find_files(self.planner.landing, active, Scope(EVERYTHING, settled_before=settled))
-        tracked = self.planner.tracker.tracked(found.wanted)
+        tracked = self.planner.tracker.tracked(lob, found.wanted)
         plan = files_due(found.wanted, tracked, batch_id="", trigger=Trigger.REQUEST)
         files, due = _by_feed(found.wanted), _by_feed(plan.claims)
         return [feed_report(feed, (files[feed.key], due[feed.key], now)) for feed in config.feeds]

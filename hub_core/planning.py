@@ -98,7 +98,7 @@ class Planner:
         found = find_files(self.landing, feeds, self._scope(request, self.clock()))
         plan = files_due(
             found.wanted,
-            self.tracker.tracked(found.wanted),
+            self.tracker.tracked(selection.lob, found.wanted),
             batch_id="",
             trigger=Trigger.REQUEST,
             force=request.force,
@@ -135,10 +135,10 @@ class Planner:
         found, plan = self._due(load, config.feeds)
         holders: dict[str, str | None] = dict(plan.held_by)
         if plan.claims:
-            self.tracker.claim(load.id, plan.claims)
+            self.tracker.claim(load.lob, load.id, plan.claims)
         ours = self.tracker.claimed(load.id)
         if len(ours) < len(plan.claims):
-            holders.update(foreign_holders(plan.claims, ours, self.tracker.tracked(found.wanted), load.id))
+            holders.update(foreign_holders(plan.claims, ours, self.tracker.tracked(load.lob, found.wanted), load.id))
         waits_on = self._open_holders(load.lob, holders)
         now = self.clock()
         if ours:
@@ -158,7 +158,7 @@ class Planner:
 
     def _due(self, load: Load, feeds: tuple[Feed, ...]) -> tuple[Candidates, Plan]:
         found = self._candidates(load, feeds)
-        tracked = self.tracker.tracked(found.wanted)
+        tracked = self.tracker.tracked(load.lob, found.wanted)
         return found, files_due(found.wanted, tracked, batch_id=load.id, trigger=load.trigger, force=load.request.force)
 
     def _candidates(self, load: Load, feeds: tuple[Feed, ...]) -> Candidates:
@@ -233,7 +233,7 @@ class Planner:
                 log.warning("the run ended with open claims", extra={"load_id": load.id, "run_id": run.run_id})
                 changes = {"state": LoadState.SUBMITTING, "submissions": load.submissions + 1}
                 return self.loads.update(stored, load.ran(now, run).counted(now, outcome, **changes))
-            self.tracker.settle(load.id, *_ending(run, canceled=canceled))
+            self.tracker.settle(load.lob, load.id, *_ending(run, canceled=canceled))
             outcome = self.tracker.outcome(load.id)
         stored = self.loads.update(stored, load.ran(self.clock(), run, settled=True))
         return self._conclude(stored, outcome, canceled=canceled)
@@ -283,7 +283,7 @@ class Planner:
         _, plan = self._due(load, config.feeds)
         newer = [claim for claim in plan.claims if claim.attempt == 1]
         if newer:
-            self.tracker.claim(load.id, newer)
+            self.tracker.claim(load.lob, load.id, newer)
         ours = self.tracker.claimed(load.id)
         also = self._open_holders(load.lob, plan.held_by)
         waits_on = tuple(dict.fromkeys((*load.waits_on, *also)))
@@ -301,7 +301,9 @@ class Planner:
         now = self.clock()
         if run is not None and not run.state.is_over:
             return stored if load.run_id else self.loads.update(stored, load.ran(now, run))
-        self.tracker.settle(load.id, FileError.RELEASED, "the load ended before this file was loaded; it is due again")
+        self.tracker.settle(
+            load.lob, load.id, FileError.RELEASED, "the load ended before this file was loaded; it is due again"
+        )
         return self.loads.update(stored, load.counted(now, self.tracker.outcome(load.id), claims_open=False))
 
     def _put_back(self, message: LoadMessage, fault: Transient) -> None:

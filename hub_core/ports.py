@@ -40,11 +40,11 @@ class Tracker(Protocol):
         """
         ...
 
-    def tracked(self, files: Sequence[Candidate]) -> Sequence[TrackedFile]:
-        """What is known of the candidates' paths: the newest attempt of each version, and all claims."""
+    def tracked(self, lob: str, files: Sequence[Candidate]) -> Sequence[TrackedFile]:
+        """What is known of the paths of candidates of one LOB: the newest attempt of each version, and all claims."""
         ...
 
-    def claim(self, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> None:
+    def claim(self, lob: str, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> None:
         """Take every file version that nobody else has taken meanwhile; `claimed` tells which those are."""
         ...
 
@@ -60,7 +60,7 @@ class Tracker(Protocol):
         """At most `limit` rows of the batch with a tracker_id behind `after`, in its order."""
         ...
 
-    def settle(self, batch_id: str, code: FileError, message: str) -> None:
+    def settle(self, lob: str, batch_id: str, code: FileError, message: str) -> None:
         """End the open claims of a batch whose runs are over, with `code` where they brought no rows."""
         ...
 

@@ -62,12 +62,14 @@ SELECT max(content_hash) AS content_hash, count(DISTINCT content_hash) AS hashes
 FROM {file_config} WHERE lob = :lob AND is_active
 """
 
-# A row that left the CSV becomes inactive, but only where the CSV is the service's own (:deactivate).
+# Loads of one LOB that are planned at once meet here: who comes second finds nothing to change, so that its repetition
+# touches no file. A row that left the CSV becomes inactive, but only where the CSV is the service's own (:deactivate).
 SYNC_FEEDS = f"""
 MERGE INTO {{file_config}} t
 USING (SELECT inline(from_json(:rows, 'array<struct<{_FEED_STRUCT}>>'))) s
 ON t.config_id = s.config_id
-WHEN MATCHED THEN UPDATE SET
+WHEN MATCHED AND NOT ({" AND ".join(f"t.{name} <=> s.{name}" for name in _UPDATED)} AND t.content_hash <=> :hash)
+THEN UPDATE SET
     {", ".join(f"t.{name} = s.{name}" for name in _UPDATED)}, t.content_hash = :hash, t.updated_ts = current_timestamp()
 WHEN NOT MATCHED THEN INSERT ({", ".join(FEED_COLUMNS)}, content_hash, updated_ts)
     VALUES ({", ".join(f"s.{name}" for name in FEED_COLUMNS)}, :hash, current_timestamp())
@@ -75,6 +77,8 @@ WHEN NOT MATCHED BY SOURCE AND :deactivate AND t.lob = :lob AND t.is_active
     THEN UPDATE SET t.is_active = false, t.updated_ts = current_timestamp()
 """  # noqa: S608 — the names are this module's own constants
 
+# Every statement that changes the tracker names the LOB: the table is partitioned by it, so that a load reads its own
+# LOB's files only, and loads of different LOBs never conflict.
 # Paths travel without the beginning that all of them share (:prefix), and feeds once each: 20,000 rows are 2 MB, not 8.
 
 # What the tracker knows of some files: the newest attempt of each version, and whatever is claimed.
@@ -89,7 +93,8 @@ FROM (
         SELECT f.config_id, concat(:prefix, r.p) AS source_path
         FROM (SELECT inline(from_json(:rows, 'array<struct<f: INT, p: STRING>>'))) r
         JOIN (SELECT inline(from_json(:feeds, 'array<struct<f: INT, config_id: STRING>>'))) f ON r.f = f.f
-    ) s ON t.config_id = s.config_id AND t.source_path = s.source_path)
+    ) s ON t.config_id = s.config_id AND t.source_path = s.source_path
+    WHERE t.lob = :lob)
 WHERE newest = 1 OR load_status = 'CLAIMED'
 """
 
@@ -100,15 +105,15 @@ MERGE INTO {load_tracker} t
 USING (
     SELECT left(sha2(concat_ws('|', :batch_id, f.config_id, r.s, r.m, r.a, concat(:prefix, r.p)), 256), 32)
             AS tracker_id,
-        f.config_id, f.lob, f.category, f.subcategory, f.dest_table, substring_index(r.p, '/', -1) AS file_name,
+        f.config_id, :lob AS lob, f.category, f.subcategory, f.dest_table, substring_index(r.p, '/', -1) AS file_name,
         concat(:prefix, r.p) AS source_path, r.s AS file_size, timestamp_seconds(r.m) AS file_modified,
         r.e AS file_etag, r.a AS attempt
     FROM (SELECT inline(from_json(:rows,
         'array<struct<f: INT, p: STRING, s: BIGINT, m: BIGINT, e: STRING, a: INT>>'))) r
-    JOIN (SELECT inline(from_json(:feeds, 'array<struct<f: INT, config_id: STRING, lob: STRING, category: STRING,
+    JOIN (SELECT inline(from_json(:feeds, 'array<struct<f: INT, config_id: STRING, category: STRING,
         subcategory: STRING, dest_table: STRING>>'))) f ON r.f = f.f
 ) s
-ON t.config_id = s.config_id AND t.source_path = s.source_path
+ON t.lob = :lob AND t.config_id = s.config_id AND t.source_path = s.source_path
    AND (t.load_status = 'CLAIMED'
         OR (t.file_size = s.file_size AND t.file_modified = s.file_modified
             AND (t.file_etag IS NULL OR s.file_etag IS NULL OR t.file_etag = s.file_etag)
@@ -143,7 +148,7 @@ ORDER BY tracker_id LIMIT :limit
 FAIL_CLAIMS = """
 UPDATE {load_tracker} SET load_status = 'FAILED', error_code = :code, error_message = :message,
     updated_ts = current_timestamp()
-WHERE batch_id = :batch_id AND load_status = 'CLAIMED'
+WHERE lob = :lob AND batch_id = :batch_id AND load_status = 'CLAIMED'
 """
 
 OPEN_COMMITS = """
@@ -158,12 +163,12 @@ MERGE INTO {load_tracker} t
 USING (
     SELECT c.tracker_id, count(b._tracker_id) AS row_count
     FROM (SELECT tracker_id FROM {load_tracker}
-          WHERE batch_id = :batch_id AND dest_table = :dest_table AND load_status = 'CLAIMED'
+          WHERE lob = :lob AND batch_id = :batch_id AND dest_table = :dest_table AND load_status = 'CLAIMED'
             AND commit_id IS NOT NULL) c
     LEFT JOIN {dest} b ON b._tracker_id = c.tracker_id AND b._batch_id = :batch_id
     GROUP BY c.tracker_id
 ) s
-ON t.tracker_id = s.tracker_id AND t.load_status = 'CLAIMED'
+ON t.lob = :lob AND t.tracker_id = s.tracker_id AND t.load_status = 'CLAIMED'
 WHEN MATCHED AND s.row_count > 0 THEN UPDATE SET t.load_status = 'SUCCESS', t.row_count = s.row_count,
     t.updated_ts = current_timestamp()
 WHEN MATCHED THEN UPDATE SET t.load_status = 'FAILED', t.error_code = :code, t.error_message = :message,

@@ -34,18 +34,19 @@ class SqlTracker:
         self._execute(statements.SYNC_FEEDS, rows=rows, hash=config.content_hash, lob=lob, deactivate=deactivate)
         return True
 
-    def tracked(self, files: Sequence[Candidate]) -> list[TrackedFile]:
+    def tracked(self, lob: str, files: Sequence[Candidate]) -> list[TrackedFile]:
         """See `Tracker.tracked`: one SELECT for each 20,000 files."""
         return [
             _tracked_file(row)
             for chunk in _chunks(files)
-            for row in self._query(statements.TRACKED_FILES, **_compact(chunk, _path_row))
+            for row in self._query(statements.TRACKED_FILES, lob=lob, **_compact(chunk, _path_row))
         ]
 
-    def claim(self, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> None:
+    def claim(self, lob: str, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> None:
         """See `Tracker.claim`: one MERGE for each 20,000 files."""
         for chunk in _chunks(claims):
-            self._execute(statements.CLAIM_FILES, batch_id=batch_id, run_id=run_id, **_compact(chunk, _claim_row))
+            rows = _compact(chunk, _claim_row)
+            self._execute(statements.CLAIM_FILES, lob=lob, batch_id=batch_id, run_id=run_id, **rows)
 
     def claimed(self, batch_id: str) -> set[tuple[str, str]]:
         """See `Tracker.claimed`."""
@@ -66,16 +67,17 @@ class SqlTracker:
         rows = self._query(statements.BATCH_FILES, batch_id=batch_id, status=status, after=after, limit=limit)
         return [_file_outcome(row) for row in rows]
 
-    def settle(self, batch_id: str, code: FileError, message: str) -> None:
+    def settle(self, lob: str, batch_id: str, code: FileError, message: str) -> None:
         """See `Tracker.settle`."""
         for row in self._query(statements.OPEN_COMMITS, batch_id=batch_id):
-            self._finish_commits(batch_id, str(row["dest_table"]), code, message)
-        self._execute(statements.FAIL_CLAIMS, batch_id=batch_id, code=code, message=message)
+            self._finish_commits(lob, batch_id, str(row["dest_table"]), code, message)
+        self._execute(statements.FAIL_CLAIMS, lob=lob, batch_id=batch_id, code=code, message=message)
 
-    def _finish_commits(self, batch_id: str, table: str, code: FileError, message: str) -> None:
+    def _finish_commits(self, lob: str, batch_id: str, table: str, code: FileError, message: str) -> None:
         try:
             self._execute(
                 statements.FINISH_COMMITS.replace("{dest}", quote_table(table)),
+                lob=lob,
                 batch_id=batch_id,
                 dest_table=table,
                 code=code,
@@ -117,7 +119,6 @@ def _compact[Item: (Candidate, Claim)](
         {
             "f": number,
             "config_id": config_id,
-            "lob": feed.lob,
             "category": feed.category,
             "subcategory": feed.subcategory,
             "dest_table": feed.table,

@@ -86,12 +86,17 @@ class Spark:
             f'"-Djava.io.tmpdir={here / "tmp"}"',
             f'"-Dderby.system.home={here}"',
             "-XX:+UseParallelGC",
+            # Every query compiles classes of its own. Where the code cache is small, as it is by default below, the JVM
+            # spends a third of its time on sweeping it after some minutes, and on compiling anew what it swept.
+            "-XX:ReservedCodeCacheSize=512m",
         ]
         if self.short_lived:
-            # Without the optimising compiler the first statements take two thirds of the processor time, and
-            # heavy ones later half as much again.
+            # Queries over a few rows are done before code for them is generated, compiled and optimised: without all
+            # that a small MERGE takes two thirds of the time, and heavy statements take half as much again.
             java_options.append("-XX:TieredStopAtLevel=1")
+        quick = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
         return {
+            **(quick if self.short_lived else {}),
             "spark.master": f"local[{max(2, os.cpu_count() or 2)}]",
             "spark.driver.memory": DRIVER_MEMORY,
             "spark.driver.host": "127.0.0.1",
@@ -113,6 +118,8 @@ class Spark:
             # eight of them, as runs are killed, every statement would wait for ever.
             "spark.hadoop.datanucleus.connectionPoolingType": "NONE",
             "spark.hadoop.hive.exec.scratchdir": str(here / "tmp" / "hive"),
+            # Without a checksum file beside each: Hadoop starts a process for the mode of every file that it makes.
+            "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
             "spark.sql.warehouse.dir": str(here / "warehouse"),
             "spark.sql.session.timeZone": "UTC",
             # With Delta's extension, parameters of MERGE, UPDATE and INSERT stay unbound without it.

@@ -376,7 +376,8 @@ def _identity(directory: Path) -> dict[str, Any]:
         kept = earlier.get(name)
         ports[name] = kept if kept and is_free(kept) else free_port(_taken(ports, earlier))
     for name in ("function_key", "master_key", "databricks_token"):
-        known.setdefault(name, secrets.token_urlsafe(32))
+        # Hexadecimal: one that began with a dash would be an option where it is an argument.
+        known.setdefault(name, secrets.token_hex(32))
     known["ports"] = ports
     _write_secret(file, known)
     return known

@@ -12,6 +12,8 @@ from hub_core.ports import Sql
 from hub_core.statements import table_names
 from spark_jobs.statements import CHANGE_CLAIMS
 
+LINGER_SECONDS = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -33,11 +35,10 @@ class ClaimChanges:
     While one MERGE runs, what arrives meanwhile becomes the next: a thousand groups don't take a thousand MERGEs.
     """
 
-    def __init__(self, sql: Sql, catalog: str, batch_id: str, run_id: str | None) -> None:
+    def __init__(self, sql: Sql, catalog: str, lob: str, batch_id: str, run_id: str | None) -> None:
         self._sql = sql
         self._statement = CHANGE_CLAIMS.format_map(table_names(catalog))
-        self._batch_id = batch_id
-        self._run_id = run_id
+        self._constant = {"lob": lob, "batch_id": batch_id, "run_id": run_id}
         self._waiting: list[tuple[Sequence[Change], Future[bool]]] = []
         self._arrived = threading.Condition()
         self._writing = False
@@ -77,6 +78,9 @@ class ClaimChanges:
         while True:
             with self._arrived:
                 self._arrived.wait_for(lambda: self._waiting or self._closing)
+                if self._waiting:
+                    # Groups of several tables end at about the same time.
+                    self._arrived.wait_for(lambda: self._closing, LINGER_SECONDS)
                 taken, self._waiting = self._waiting, []
                 self._writing = bool(taken)
             if not taken:
@@ -101,7 +105,7 @@ class ClaimChanges:
 
     def _write(self, changes: Sequence[Change]) -> bool:
         rows = json.dumps([asdict(change) for change in changes])
-        answer = self._sql.query(self._statement, {"rows": rows, "batch_id": self._batch_id, "run_id": self._run_id})
+        answer = self._sql.query(self._statement, {"rows": rows, **self._constant})
         return bool(answer) and _updated(answer[0]) == len(changes)
 
 

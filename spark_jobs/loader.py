@@ -18,7 +18,7 @@ from spark_jobs.claims import Group, OpenClaim, new_groups, read_claim, started_
 from spark_jobs.loading import GroupLoader
 from spark_jobs.quarantine import Quarantine
 from spark_jobs.spark_sql import SparkSql
-from spark_jobs.statements import OPEN_CLAIMS
+from spark_jobs.statements import BATCH_LOB, OPEN_CLAIMS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -58,45 +58,82 @@ class Loader:
     ) -> None:  # fmt: skip
         self._spark = spark
         self._sql = SparkSql(spark)
-        self._names = table_names(catalog)
+        self._catalog = catalog
         self._batch_id = batch_id
+        self._run_id = run_id
         self._say = say
-        self._changes = ClaimChanges(self._sql, catalog, batch_id, run_id)
-        self._groups = GroupLoader(
-            spark, self._sql, self._changes, Quarantine(spark, catalog, batch_id), batch_id=batch_id, say=self._timed
-        )
         self._began = time.monotonic()
         self._lock = threading.Lock()
 
     def run(self) -> LoadResult:
         """Finish every open claim of the batch. Raises where the run itself broke; claims are then left open."""
-        try:
-            for _ in range(ROUNDS):
-                if not self._load_all(self._take()):
-                    break
-            else:
-                raise Transient("CLAIMS_OPEN", "another run of the batch keeps changing its claims; start it again")
-        finally:
-            self._changes.close()
-        self._changes.check()
+        for row in self._query(BATCH_LOB):  # one: a load is of one LOB; none where nothing was claimed
+            self._load(str(row["lob"]))
         return self._result()
+
+    def _load(self, lob: str) -> None:
+        changes = ClaimChanges(self._sql, self._catalog, lob, self._batch_id, self._run_id)
+        try:
+            quarantine = Quarantine(self._spark, self._catalog, self._batch_id)
+            groups = GroupLoader(
+                self._spark, self._sql, changes, quarantine, batch_id=self._batch_id, say=self._timed
+            )  # fmt: skip
+            _Batch(lambda: self._query(OPEN_CLAIMS, lob=lob), changes, groups, self._timed).finish()
+        finally:
+            changes.close()
+        changes.check()
+
+    def _query(self, statement: str, **parameters: str) -> Sequence[Row]:
+        return self._sql.query(
+            statement.format_map(table_names(self._catalog)), {"batch_id": self._batch_id, **parameters}
+        )
+
+    def _result(self) -> LoadResult:
+        rows = self._query(BATCH_OUTCOME)
+        return LoadResult(
+            batch_id=self._batch_id,
+            files={str(row["load_status"]): int(str(row["files"])) for row in rows},
+            rows=sum(int(str(row["row_count"])) for row in rows),
+            rejected=sum(int(str(row["rejected"])) for row in rows),
+            seconds=round(time.monotonic() - self._began, 1),
+        )
+
+    def _timed(self, text: str) -> None:
+        with self._lock:
+            self._say(f"{time.monotonic() - self._began:7.1f} s  {text}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The claims of one batch, from the tracker to their tables."""
+
+    read_open_claims: Callable[[], Sequence[Row]]
+    changes: ClaimChanges
+    groups: GroupLoader
+    say: Callable[[str], None]
+
+    def finish(self) -> None:
+        for _ in range(ROUNDS):
+            if not self._load_all(self._take()):
+                return
+        raise Transient("CLAIMS_OPEN", "another run of the batch keeps changing its claims; start it again")
 
     def _take(self) -> list[Group]:
         """The batch's open claims as groups, each of which has its commit_id in the tracker."""
-        rows = self._query(OPEN_CLAIMS)
+        rows = self.read_open_claims()
         claims = self._without_feedless(rows)
         claims = self._without_skipped(claims)
         started = started_groups(claims)
         fresh = new_groups(claim for claim in claims if claim.commit_id is None)
-        self._timed(f"{len(claims)} open claims: {len(started)} commits to repeat, {len(fresh)} new groups")
+        self.say(f"{len(claims)} open claims: {len(started)} commits to repeat, {len(fresh)} new groups")
         marks = [
             Change(claim.tracker_id, None, FileStatus.CLAIMED, group.commit_id)
             for group in fresh
             for claim in group.claims
         ]
-        if marks and not self._changes.put(marks).result():
+        if marks and not self.changes.put(marks).result():
             # Another run of this batch was faster with some of them: what they come in is for the tracker to say.
-            return started_groups(self._without_feedless(self._query(OPEN_CLAIMS)))
+            return started_groups(self._without_feedless(self.read_open_claims()))
         return started + fresh
 
     def _without_feedless(self, rows: Sequence[Row]) -> list[OpenClaim]:
@@ -118,12 +155,12 @@ class Loader:
                     error_message="the claim's feed is not in file_config",
                 )
             )
-        self._changes.put(gone)
+        self.changes.put(gone)
         return claims
 
     def _without_skipped(self, claims: list[OpenClaim]) -> list[OpenClaim]:
         skipped = [claim for claim in claims if claim.skipped and claim.commit_id is None]
-        self._changes.put(
+        self.changes.put(
             [
                 Change(
                     claim.tracker_id, None, FileStatus.SUCCESS, None, row_count=0, rejected_count=0,
@@ -142,25 +179,8 @@ class Loader:
         with ThreadPoolExecutor(TABLES_AT_ONCE, thread_name_prefix="table") as pool:
             futures: list[Future[list[Group]]] = [pool.submit(self._load_table, mine) for mine in tables.values()]
         lost = [group for future in futures for group in future.result()]
-        self._changes.flush()
+        self.changes.flush()
         return lost
 
     def _load_table(self, groups: Sequence[Group]) -> list[Group]:
-        return [lost for group in groups for lost in self._groups.load(group)]
-
-    def _query(self, statement: str) -> Sequence[Row]:
-        return self._sql.query(statement.format_map(self._names), {"batch_id": self._batch_id})
-
-    def _result(self) -> LoadResult:
-        rows = self._query(BATCH_OUTCOME)
-        return LoadResult(
-            batch_id=self._batch_id,
-            files={str(row["load_status"]): int(str(row["files"])) for row in rows},
-            rows=sum(int(str(row["row_count"])) for row in rows),
-            rejected=sum(int(str(row["rejected"])) for row in rows),
-            seconds=round(time.monotonic() - self._began, 1),
-        )
-
-    def _timed(self, text: str) -> None:
-        with self._lock:
-            self._say(f"{time.monotonic() - self._began:7.1f} s  {text}")
+        return [lost for group in groups for lost in self.groups.load(group)]

@@ -7,6 +7,8 @@ from hub_core.statements import FEED_COLUMNS
 
 _FEED = ", ".join(f"f.{name} AS feed_{name}" for name in FEED_COLUMNS)
 
+BATCH_LOB = "SELECT DISTINCT lob FROM {load_tracker} WHERE batch_id = :batch_id"
+
 # The batch's open claims with their feeds. `earlier` are the deliveries of the same path to the same table whose rows
 # may still be there: a newer version replaces them. Times are epoch seconds, so that no session's zone matters.
 OPEN_CLAIMS = f"""
@@ -18,10 +20,10 @@ LEFT JOIN (
     SELECT t.config_id, t.source_path, t.dest_table, to_json(collect_set(
                struct(t.tracker_id AS id, t.file_size AS size, unix_seconds(t.file_modified) AS modified))) AS earlier
     FROM {{load_tracker}} t
-    WHERE t.load_status = 'SUCCESS' AND t.row_count > 0
+    WHERE t.lob = :lob AND t.load_status = 'SUCCESS' AND t.row_count > 0
     GROUP BY t.config_id, t.source_path, t.dest_table
 ) e ON e.config_id = c.config_id AND e.source_path = c.source_path AND e.dest_table = c.dest_table
-WHERE c.batch_id = :batch_id AND c.load_status = 'CLAIMED'
+WHERE c.lob = :lob AND c.batch_id = :batch_id AND c.load_status = 'CLAIMED'
 """  # noqa: S608 — the names are the hub's own constants
 
 # Every change of a claim is one of these rows: it is made only where the claim is still as this run saw it, so that
@@ -30,7 +32,8 @@ CHANGE_CLAIMS = """
 MERGE INTO {load_tracker} t
 USING (SELECT inline(from_json(:rows, 'array<struct<tracker_id: STRING, seen: STRING, load_status: STRING,
         commit_id: STRING, row_count: BIGINT, rejected_count: BIGINT, error_code: STRING, error_message: STRING>>'))) s
-ON t.tracker_id = s.tracker_id AND t.batch_id = :batch_id AND t.load_status = 'CLAIMED' AND t.commit_id <=> s.seen
+ON t.lob = :lob AND t.tracker_id = s.tracker_id AND t.batch_id = :batch_id
+    AND t.load_status = 'CLAIMED' AND t.commit_id <=> s.seen
 WHEN MATCHED THEN UPDATE SET t.load_status = s.load_status, t.commit_id = s.commit_id, t.row_count = s.row_count,
     t.rejected_count = s.rejected_count, t.error_code = s.error_code, t.error_message = s.error_message,
     t.run_id = coalesce(:run_id, t.run_id), t.updated_ts = current_timestamp()

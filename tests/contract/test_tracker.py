@@ -45,74 +45,74 @@ def _file(name: str = "a.csv", *, size: int = 10, seconds: int = 0, etag: str | 
 
 
 def _known(tracker: Tracker, feed: Feed, file: SourceFile) -> list[tuple[FileStatus, int, str]]:
-    rows = tracker.tracked([Candidate(feed, file)])
+    rows = tracker.tracked(feed.lob, [Candidate(feed, file)])
     return sorted((row.status, row.attempt, row.batch_id) for row in rows)
 
 
 def test_a_claim_is_read_back_as_it_was_made(tracker: Tracker, feed: Feed) -> None:
     file = _file("päth with, 'odd' #1 %41.csv")
-    tracker.claim("b1", [Claim(feed, file, 1)])
+    tracker.claim(feed.lob, "b1", [Claim(feed, file, 1)])
     assert tracker.claimed("b1") == {(feed.config_id, file.path)}
-    [row] = tracker.tracked([Candidate(feed, file)])
+    [row] = tracker.tracked(feed.lob, [Candidate(feed, file)])
     assert (row.file, row.status, row.attempt, row.batch_id) == (file, FileStatus.CLAIMED, 1, "b1")
 
 
 def test_claiming_again_in_the_same_batch_changes_nothing(tracker: Tracker, feed: Feed) -> None:
     claims = [Claim(feed, _file(name), 1) for name in ("a.csv", "b.csv")]
     batch = uuid.uuid4().hex
-    tracker.claim(batch, claims)
-    tracker.claim(batch, claims)
-    assert len(tracker.tracked([Candidate(feed, claim.file) for claim in claims])) == 2
+    tracker.claim(feed.lob, batch, claims)
+    tracker.claim(feed.lob, batch, claims)
+    assert len(tracker.tracked(feed.lob, [Candidate(feed, claim.file) for claim in claims])) == 2
 
 
 def test_a_file_that_is_claimed_is_not_claimed_by_another(tracker: Tracker, feed: Feed) -> None:
     first, second = uuid.uuid4().hex, uuid.uuid4().hex
-    tracker.claim(first, [Claim(feed, _file(), 1)])
-    tracker.claim(second, [Claim(feed, _file(), 1)])
+    tracker.claim(feed.lob, first, [Claim(feed, _file(), 1)])
+    tracker.claim(feed.lob, second, [Claim(feed, _file(), 1)])
     assert tracker.claimed(second) == set()
 
 
 def test_a_newer_version_waits_for_the_claim_on_its_path(tracker: Tracker, feed: Feed) -> None:
     first, second = uuid.uuid4().hex, uuid.uuid4().hex
-    tracker.claim(first, [Claim(feed, _file(), 1)])
-    tracker.claim(second, [Claim(feed, _file(size=11, seconds=60, etag="e2"), 1)])
+    tracker.claim(feed.lob, first, [Claim(feed, _file(), 1)])
+    tracker.claim(feed.lob, second, [Claim(feed, _file(size=11, seconds=60, etag="e2"), 1)])
     assert tracker.claimed(second) == set()
-    tracker.settle(first, FileError.RUN_LOST, "lost")
-    tracker.claim(second, [Claim(feed, _file(size=11, seconds=60, etag="e2"), 1)])
+    tracker.settle(feed.lob, first, FileError.RUN_LOST, "lost")
+    tracker.claim(feed.lob, second, [Claim(feed, _file(size=11, seconds=60, etag="e2"), 1)])
     assert len(tracker.claimed(second)) == 1
 
 
 def test_an_attempt_that_was_taken_is_not_taken_again_but_the_next_one_is(tracker: Tracker, feed: Feed) -> None:
     first, second = uuid.uuid4().hex, uuid.uuid4().hex
-    tracker.claim(first, [Claim(feed, _file(), 1)])
-    tracker.settle(first, FileError.RUN_LOST, "lost")
-    tracker.claim(second, [Claim(feed, _file(), 1)])
+    tracker.claim(feed.lob, first, [Claim(feed, _file(), 1)])
+    tracker.settle(feed.lob, first, FileError.RUN_LOST, "lost")
+    tracker.claim(feed.lob, second, [Claim(feed, _file(), 1)])
     assert tracker.claimed(second) == set()
-    tracker.claim(second, [Claim(feed, _file(), 2)])
+    tracker.claim(feed.lob, second, [Claim(feed, _file(), 2)])
     assert len(tracker.claimed(second)) == 1
     assert (FileStatus.CLAIMED, 2, second) in _known(tracker, feed, _file())
 
 
 def test_an_etag_that_one_side_cannot_see_does_not_tell_versions_apart(tracker: Tracker, feed: Feed) -> None:
     first, second = uuid.uuid4().hex, uuid.uuid4().hex
-    tracker.claim(first, [Claim(feed, _file(etag=None), 1)])
-    tracker.settle(first, FileError.RUN_LOST, "lost")
-    tracker.claim(second, [Claim(feed, _file(etag="e1"), 1)])
+    tracker.claim(feed.lob, first, [Claim(feed, _file(etag=None), 1)])
+    tracker.settle(feed.lob, first, FileError.RUN_LOST, "lost")
+    tracker.claim(feed.lob, second, [Claim(feed, _file(etag="e1"), 1)])
     assert tracker.claimed(second) == set()
 
 
 def test_two_feeds_may_claim_the_same_file(tracker: Tracker, feed: Feed) -> None:
     batch = uuid.uuid4().hex
     other = replace(feed, subcategory="other")
-    tracker.claim(batch, [Claim(feed, _file(), 1), Claim(other, _file(), 1)])
+    tracker.claim(feed.lob, batch, [Claim(feed, _file(), 1), Claim(other, _file(), 1)])
     assert len(tracker.claimed(batch)) == 2
 
 
 def test_settling_ends_the_open_claims_of_that_batch_only(tracker: Tracker, feed: Feed) -> None:
     first, second = uuid.uuid4().hex, uuid.uuid4().hex
-    tracker.claim(first, [Claim(feed, _file("a.csv"), 1)])
-    tracker.claim(second, [Claim(feed, _file("b.csv"), 1)])
-    tracker.settle(first, FileError.CANCELED, "canceled")
+    tracker.claim(feed.lob, first, [Claim(feed, _file("a.csv"), 1)])
+    tracker.claim(feed.lob, second, [Claim(feed, _file("b.csv"), 1)])
+    tracker.settle(feed.lob, first, FileError.CANCELED, "canceled")
     assert tracker.outcome(first).files == {FileStatus.FAILED: 1}
     assert tracker.outcome(second).files == {FileStatus.CLAIMED: 1}
 
@@ -124,7 +124,7 @@ def test_loads_that_race_for_the_same_files_share_none(tracker: Tracker, feed: F
 
     def race(batch: str) -> None:
         barrier.wait()
-        tracker.claim(batch, [Claim(feed, file, 1) for file in files])
+        tracker.claim(feed.lob, batch, [Claim(feed, file, 1) for file in files])
 
     threads = [threading.Thread(target=race, args=(batch,)) for batch in batches]
     for thread in threads:
@@ -172,7 +172,7 @@ class TestTables:
 
     def test_a_batchs_files_are_paged_and_filtered(self, tables: Tracker, feed: Feed) -> None:
         batch = uuid.uuid4().hex
-        tables.claim(batch, [Claim(feed, _file(f"{number}.csv"), 1) for number in range(5)])
+        tables.claim(feed.lob, batch, [Claim(feed, _file(f"{number}.csv"), 1) for number in range(5)])
         seen: list[str] = []
         while page := tables.files(batch, None, seen[-1] if seen else "", 2):
             seen += [file.tracker_id for file in page]
@@ -182,5 +182,5 @@ class TestTables:
 
     def test_twenty_thousand_files_are_claimed_by_one_statement(self, tables: Tracker, feed: Feed) -> None:
         batch = uuid.uuid4().hex
-        tables.claim(batch, [Claim(feed, _file(f"many/{number:06d}.csv"), 1) for number in range(20_000)])
+        tables.claim(feed.lob, batch, [Claim(feed, _file(f"many/{number:06d}.csv"), 1) for number in range(20_000)])
         assert len(tables.claimed(batch)) == 20_000

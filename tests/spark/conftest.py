@@ -78,7 +78,9 @@ class Lake:
     def claim(self, *feeds: Feed, batch: str | None = None, attempt: int = 1) -> str:
         """A batch that has claimed all files of the feeds."""
         batch = batch or uuid4().hex
-        self.tracker.claim(batch, [Claim(feed, file, attempt) for feed in feeds for file in self.listed(feed)])
+        self.tracker.claim(
+            "falcon", batch, [Claim(feed, file, attempt) for feed in feeds for file in self.listed(feed)]
+        )
         return batch
 
     def load(self, batch: str) -> LoadResult:

@@ -127,7 +127,7 @@ class MemoryTracker:
         self.synced[lob] = config.content_hash
         return wrote
 
-    def tracked(self, files: Sequence[Candidate]) -> Sequence[TrackedFile]:
+    def tracked(self, lob: str, files: Sequence[Candidate]) -> Sequence[TrackedFile]:
         self.calls["tracked"] += 1
         keys = {(one.feed.config_id, one.file.path) for one in files}
         return [
@@ -144,7 +144,7 @@ class MemoryTracker:
             if (row.claim.feed.config_id, row.claim.file.path) in keys
         ]
 
-    def claim(self, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> None:
+    def claim(self, lob: str, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> None:
         self.calls["claim"] += 1
         for wanted in claims:
             if not any(self._blocks(row, wanted) for row in self.rows):
@@ -174,7 +174,7 @@ class MemoryTracker:
     def files(self, batch_id: str, status: FileStatus | None, after: str, limit: int) -> Sequence[FileOutcome]:
         raise NotImplementedError("the warehouse's tests read files")
 
-    def settle(self, batch_id: str, code: FileError, message: str) -> None:
+    def settle(self, lob: str, batch_id: str, code: FileError, message: str) -> None:
         self.end(batch_id, FileStatus.FAILED, code)
 
     def ping(self) -> None:

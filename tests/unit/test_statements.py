@@ -97,6 +97,17 @@ def test_the_tracker_is_serializable_or_two_loads_could_claim_one_file() -> None
     assert "'delta.isolationLevel' = 'Serializable'" in ddl
 
 
+def test_whatever_changes_the_tracker_names_the_partition_or_loads_of_all_lobs_would_conflict() -> None:
+    from spark_jobs.statements import CHANGE_CLAIMS
+
+    assert "PARTITIONED BY (lob)" in files("ddl").joinpath("load_tracker.sql").read_text("utf-8")
+    changing = [
+        text for text in (*ALL.values(), CHANGE_CLAIMS) if re.search(r"(MERGE INTO|UPDATE) {load_tracker}", text)
+    ]
+    assert len(changing) == 4
+    assert all(re.search(r"(ON t\.|WHERE )lob = :lob AND", text) for text in changing)
+
+
 @pytest.mark.parametrize(
     ("known", "deactivate", "writes"),
     [
@@ -124,14 +135,14 @@ def test_the_sync_is_skipped_only_when_the_stored_hash_is_the_csvs(
 def test_claims_go_in_merges_of_twenty_thousand() -> None:
     sql = RecordingSql()
     claims = [Claim(FEED, FILE, 1)] * (2 * ROWS_PER_STATEMENT + 1)
-    SqlTracker(sql, "main").claim("batch", claims, run_id="7")
+    SqlTracker(sql, "main").claim("falcon", "batch", claims, run_id="7")
     assert [len(json.loads(str(parameters["rows"]))) for _, parameters in sql.asked] == [20_000, 20_000, 1]
     assert {(parameters["batch_id"], parameters["run_id"]) for _, parameters in sql.asked} == {("batch", "7")}
 
 
 def test_a_claims_row_has_every_column_of_the_merge_and_whole_seconds() -> None:
     sql = RecordingSql()
-    SqlTracker(sql, "main").claim("batch", [Claim(FEED, FILE, 2)])
+    SqlTracker(sql, "main").claim("falcon", "batch", [Claim(FEED, FILE, 2)])
     statement, parameters = sql.asked[0]
     [row] = json.loads(str(parameters["rows"]))
     struct = re.search(r"array<struct<([^>]*)>>", statement)
@@ -155,7 +166,7 @@ def test_what_is_tracked_is_asked_for_in_one_statement_for_each_twenty_thousand_
         "error_code": "RUN_LOST",
     }
     sql = RecordingSql([row], [])
-    [found] = SqlTracker(sql, "main").tracked([Candidate(FEED, FILE)] * (ROWS_PER_STATEMENT + 1))
+    [found] = SqlTracker(sql, "main").tracked("falcon", [Candidate(FEED, FILE)] * (ROWS_PER_STATEMENT + 1))
     assert (found.status, found.attempt, found.file.etag, found.error_code) == (FileStatus.FAILED, 2, None, "RUN_LOST")
     assert len(sql.asked) == 2
 
@@ -171,21 +182,21 @@ def test_a_batch_is_counted_by_status() -> None:
 
 def test_settling_finishes_what_has_a_commit_and_fails_the_rest() -> None:
     sql = RecordingSql([{"dest_table": "main.falcon_bronze.credit_raw"}])
-    SqlTracker(sql, "main").settle("b", FileError.RUN_LOST, "gone")
+    SqlTracker(sql, "main").settle("falcon", "b", FileError.RUN_LOST, "gone")
     assert [statement.split()[0] for statement, _ in sql.asked] == ["SELECT", "MERGE", "UPDATE"]
     assert "`main`.`falcon_bronze`.`credit_raw`" in sql.asked[1][0]
 
 
 def test_a_destination_that_does_not_exist_took_no_rows() -> None:
     sql = RecordingSql([{"dest_table": "main.falcon_bronze.t"}], Broken(TABLE_NOT_FOUND, "t"))
-    SqlTracker(sql, "main").settle("b", FileError.RUN_LOST, "gone")
+    SqlTracker(sql, "main").settle("falcon", "b", FileError.RUN_LOST, "gone")
     assert sql.asked[-1][0].split()[0] == "UPDATE"
 
 
 def test_any_other_fault_of_a_destination_leaves_the_claims_open() -> None:
     sql = RecordingSql([{"dest_table": "main.falcon_bronze.t"}], Broken("DENIED", "t"))
     with pytest.raises(Broken):
-        SqlTracker(sql, "main").settle("b", FileError.RUN_LOST, "gone")
+        SqlTracker(sql, "main").settle("falcon", "b", FileError.RUN_LOST, "gone")
     assert sql.asked[-1][0].split()[0] == "MERGE"
 
 
