@@ -1,7 +1,5 @@
 """What travels in the queue `loads`: which load to move on, and how often that was tried."""
 
-import logging
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -10,12 +8,8 @@ from hub_core.errors import Broken
 from hub_core.load import Load
 from hub_core.ports import Loads, Queue
 
-log = logging.getLogger(__name__)
-
 LONGEST_DELAY_SECONDS = 300
 GIVE_UP_SECONDS = 3600
-
-_senders = ThreadPoolExecutor(4, thread_name_prefix="send")
 
 
 class LoadMessage(BaseModel):
@@ -59,16 +53,10 @@ class LoadMessage(BaseModel):
 def start(loads: Loads, queue: Queue, load: Load) -> bool:
     """Have `load` planned; False where its id is taken.
 
-    The record is what counts, and is written while the message is on its way: a message that is early waits for its
-    record (`Planner.handle`), a record whose message was lost is found by `reconcile`, and a message whose record never
-    came belongs to a caller who was never told of a load.
+    The record is what counts, so its message is not waited for: a record whose message was lost is found by
+    `reconcile`.
     """
-    message = LoadMessage(load_id=load.id).to_json()
-    sending = _senders.submit(queue.put, message)
-    try:
-        return loads.insert(load)
-    finally:
-        wait([sending])
-        error = sending.exception()
-        if error is not None:
-            log.warning("a load's message was not sent: %s", error, extra={"load_id": load.id})
+    inserted = loads.insert(load)
+    if inserted:
+        queue.put_soon(LoadMessage(load_id=load.id).to_json())
+    return inserted

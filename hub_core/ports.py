@@ -142,6 +142,10 @@ class Queue(Protocol):
         """Send `message`, visible after the delay."""
         ...
 
+    def put_soon(self, message: str) -> None:
+        """Send `message` behind the caller's back; that it could not be sent is only logged."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

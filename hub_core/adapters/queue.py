@@ -1,5 +1,6 @@
 """The queues `loads` and `blob-events`, in Queue Storage."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +9,10 @@ from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64Encod
 
 from hub_core.adapters.azure_faults import translated
 from hub_core.adapters.message_body import decode_body
+from hub_core.errors import HubError
 from hub_core.ports import Event
+
+log = logging.getLogger(__name__)
 
 LOADS = "loads"
 EVENTS = "blob-events"
@@ -16,6 +20,7 @@ POISON = "-poison"
 _HIDDEN_SECONDS = 300
 _PER_CALL = 32
 _THREADS = 8
+_SENDERS = 4
 
 
 class StorageQueue:
@@ -23,6 +28,7 @@ class StorageQueue:
 
     def __init__(self, service: QueueServiceClient, name: str) -> None:
         self._name = name
+        self._senders = ThreadPoolExecutor(_SENDERS, thread_name_prefix=f"send-{name}")
         self._client: QueueClient = service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy())
 
     def ensure(self) -> None:
@@ -37,6 +43,20 @@ class StorageQueue:
         """See `Queue.put`."""
         with translated(f"sending to the queue {self._name}"):
             self._client.send_message(message, visibility_timeout=delay_seconds or None)
+
+    def put_soon(self, message: str) -> None:
+        """See `Queue.put_soon`."""
+        self._senders.submit(self._put_or_log, message)
+
+    def close(self) -> None:
+        """Return once nothing waits to be sent."""
+        self._senders.shutdown()
+
+    def _put_or_log(self, message: str) -> None:
+        try:
+            self.put(message)
+        except HubError as error:
+            log.warning("a message was not sent: %s", error.message, extra={"code": error.code})
 
 
 class StorageEvents:

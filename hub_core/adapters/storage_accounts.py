@@ -11,6 +11,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from hub_core.adapters.azure_faults import OPTIONS
+from hub_core.adapters.transport import SmallRequests
 from hub_core.errors import Broken
 
 if TYPE_CHECKING:
@@ -89,11 +90,11 @@ class HostStorage:
     def queues(self) -> QueueServiceClient:
         """A queue client."""
         if self._connection:
-            return QueueServiceClient.from_connection_string(self._connection, **OPTIONS)
-        return QueueServiceClient(self._uri("queue"), credential=identity(), **OPTIONS)
+            return QueueServiceClient.from_connection_string(self._connection, transport=SmallRequests(), **OPTIONS)
+        return QueueServiceClient(self._uri("queue"), credential=identity(), transport=SmallRequests(), **OPTIONS)
 
     def tables(self) -> TableServiceClient:
         """A table client."""
         if self._connection:
-            return TableServiceClient.from_connection_string(self._connection, **OPTIONS)
-        return TableServiceClient(self._uri("table"), credential=identity(), **OPTIONS)
+            return TableServiceClient.from_connection_string(self._connection, transport=SmallRequests(), **OPTIONS)
+        return TableServiceClient(self._uri("table"), credential=identity(), transport=SmallRequests(), **OPTIONS)

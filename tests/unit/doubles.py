@@ -237,6 +237,9 @@ class MemoryQueue:
     def put(self, message: str, delay_seconds: int = 0) -> None:
         self.messages.append((message, delay_seconds))
 
+    def put_soon(self, message: str) -> None:
+        self.put(message)
+
     def take(self) -> str:
         return self.messages.pop(0)[0]
 

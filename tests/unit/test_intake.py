@@ -148,8 +148,8 @@ class Down:
 
 
 class LostQueue(MemoryQueue):
-    def put(self, message: str, delay_seconds: int = 0) -> None:
-        raise Transient("STORAGE_UNAVAILABLE", "503")
+    def put_soon(self, message: str) -> None:
+        """As the adapter: what could not be sent is only logged."""
 
 
 class LostLoads(MemoryLoads):

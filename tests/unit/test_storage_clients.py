@@ -1,0 +1,97 @@
+"""The clients of tables and queues where storage does not answer as it should."""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError, ServiceResponseTimeoutError
+from azure.core.pipeline.transport import HttpRequest
+from azure.storage.queue import QueueServiceClient
+
+from hub_core.adapters.queue import LOADS, StorageQueue
+from hub_core.adapters.transport import SmallRequests
+
+# Azurite's own, public: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
+ACCOUNT = "devstoreaccount1"
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+type Serve = Callable[[Callable[[socket.socket], object]], int]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """A server whose connections are dealt with as told; its port."""
+    listeners: list[socket.socket] = []
+
+    def start(deal: Callable[[socket.socket], object]) -> int:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65_536)
+                    deal(connection)
+
+        threading.Thread(target=accept, daemon=True).start()
+        return int(listener.getsockname()[1])
+
+    yield start
+    for listener in listeners:
+        listener.close()
+
+
+def _send(port: int, **options: object) -> object:
+    with SmallRequests() as transport:
+        return transport.send(HttpRequest("GET", f"http://127.0.0.1:{port}/x"), **options)
+
+
+def test_an_answer_is_read_whole(serve: Serve) -> None:
+    port = serve(lambda to: to.sendall(b"HTTP/1.1 409 Conflict\r\nX-Ms-Code: A\r\nContent-Length: 2\r\n\r\nno"))
+    answer = _send(port)
+    assert (answer.status_code, answer.headers["x-ms-code"], answer.body()) == (409, "A", b"no")  # type: ignore[attr-defined]
+
+
+def test_a_port_that_nobody_listens_on_is_a_request_that_was_not_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with pytest.raises(ServiceRequestError):
+        _send(port)
+
+
+def test_a_broken_connection_is_an_answer_that_did_not_come(serve: Serve) -> None:
+    with pytest.raises(ServiceResponseError):
+        _send(serve(lambda _: None))
+    with pytest.raises(ServiceResponseError):
+        _send(serve(lambda to: to.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\nhalf")))
+
+
+def test_silence_ends_with_the_timeout(serve: Serve) -> None:
+    silent = threading.Event()
+    try:
+        with pytest.raises(ServiceResponseTimeoutError):
+            _send(serve(lambda _: silent.wait(10)), read_timeout=0.2)
+    finally:
+        silent.set()
+
+
+def test_a_message_that_cannot_be_sent_behind_the_callers_back_is_logged(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = serve(lambda to: to.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"))
+    endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
+    service = QueueServiceClient(
+        endpoint, credential={"account_name": ACCOUNT, "account_key": KEY}, transport=SmallRequests(), retry_total=0
+    )
+    queue = StorageQueue(service, LOADS)
+    with caplog.at_level(logging.WARNING):
+        queue.put_soon("{}")
+        queue.close()
+    assert "check the identity's role assignments" in caplog.text
+    assert KEY not in caplog.text
