@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from hub_core import rule_grammar
 from hub_core.errors import Rejected
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -17,7 +18,7 @@ class Rule:
 
 
 def parse_rules(text: str) -> tuple[Rule, ...]:
-    """The rules of a `quality_rules` cell, in order; Rejected `BAD_RULE` for one without a name or an expression."""
+    """The rules of a `quality_rules` cell, in order; Rejected `BAD_RULE` for one without a name, or not to be run."""
     rules: list[Rule] = []
     for part in _split(text):
         name, colon, expression = part.partition(":")
@@ -26,6 +27,9 @@ def parse_rules(text: str) -> tuple[Rule, ...]:
             raise Rejected("BAD_RULE", f"{part.strip()!r} is not `name: expression`")
         if any(rule.name == name for rule in rules):
             raise Rejected("BAD_RULE", f"two rules are called {name!r}")
+        problem = rule_grammar.problem_of(expression)
+        if problem:
+            raise Rejected("BAD_RULE", f"{name}: {expression[:200]!r} {problem}")
         rules.append(Rule(name, expression))
     return tuple(rules)
 
