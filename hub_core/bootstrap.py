@@ -14,7 +14,7 @@ from hub_core.statements import SCHEMA
 
 if TYPE_CHECKING:
     from hub_core.hub import Hub
-    from hub_core.ports import Sql
+    from hub_core.ports import Alerts, Sql
 
 DOCUMENTS = "delta-hub"
 _NOT_NULL = re.compile(r"(?<=[A-Z]) NOT NULL")
@@ -85,7 +85,7 @@ def build(settings: Settings) -> "Hub":
             clock=now,
             endpoints=accounts.endpoints(hosts),
         ),
-        overseer=Overseer(planner, configs, settings.sweep_minutes),
+        overseer=Overseer(planner, configs, settings.sweep_minutes, _alerts(settings)),
         configs=configs,
         recent=RecentLoads(loads, time.monotonic),
         dependencies={
@@ -96,6 +96,14 @@ def build(settings: Settings) -> "Hub":
             "warehouse": tracker.ping,
         },
     )
+
+
+def _alerts(settings: Settings) -> "Alerts | None":
+    if settings.alert_webhook is None:
+        return None
+    from hub_core.adapters.webhook import Webhook
+
+    return Webhook(settings.alert_webhook, settings.alert_format)
 
 
 def warehouse(settings: Settings) -> "Sql":

@@ -123,6 +123,9 @@ class Load(_Document):
     settled: bool = Field(False, exclude=True)
     """The load is done with its own files, and at most waits for other loads."""
 
+    alert_due: bool = Field(False, exclude=True)
+    """The load is final and did not bring all of its files, and nobody has been told yet."""
+
     @property
     def went_well(self) -> bool:
         """Whether every file of the load is in bronze; asked once it is settled or final."""
@@ -131,15 +134,21 @@ class Load(_Document):
         return self.files.success == self.files.total
 
     @property
-    def is_open(self) -> bool:
-        """Whether `reconcile` still has to look at it."""
+    def is_unfinished(self) -> bool:
+        """Whether steps are left: until its final state, and until the claims it leaves behind are released."""
         return not self.state.is_final or self.claims_open
 
+    @property
+    def is_open(self) -> bool:
+        """Whether `reconcile` still has to look at it."""
+        return self.is_unfinished or self.alert_due
+
     def moved(self, now: datetime, **changes: object) -> "Load":
-        """The record with `changes`, made at `now`; a final state stamps `finished_at`."""
+        """The record with `changes`, made at `now`; a final state is stamped, and a bad one asks for an alert."""
         state = changes.get("state", self.state)
         if isinstance(state, LoadState) and state.is_final and self.finished_at is None:
             changes.setdefault("finished_at", now)
+            changes.setdefault("alert_due", state in (LoadState.FAILED, LoadState.PARTIAL))
         return self.model_copy(update={**changes, "updated_at": now})
 
     def counted(self, now: datetime, outcome: Outcome, **changes: object) -> "Load":

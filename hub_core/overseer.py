@@ -6,19 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hub_core.alerts import headline
 from hub_core.errors import Conflict, HubError
 from hub_core.feeds import ParsedConfig
 from hub_core.gather import ConfigReader, find_files
 from hub_core.messages import LoadMessage
 from hub_core.model import Claim, Feed, LoadState, SourceFile, Trigger, iso
 from hub_core.planning import Planner
-from hub_core.ports import Stored
+from hub_core.ports import Alerts, Stored
 from hub_core.request import EVERYTHING
 from hub_core.resolve import Candidate, Scope, files_due, settled_before
 
 log = logging.getLogger(__name__)
 
 STANDS_STILL = timedelta(minutes=3)
+ALERT_FOR = timedelta(days=1)
 SWEEP_DOCUMENT = "sweep.json"
 
 
@@ -39,6 +41,8 @@ class Overseer:
     configs: ConfigReader
     sweep_minutes: int
     """0: never."""
+    alerts: Alerts | None = None
+    """None: the log alone."""
 
     def reconcile(self) -> Reconciled:
         """Look at every open load once; one load's fault does not keep the others from being looked at."""
@@ -55,7 +59,11 @@ class Overseer:
         return Reconciled(seen, requeued, faults)
 
     def _look(self, stored: Stored) -> bool:
+        if stored.load.alert_due:
+            stored = self._tell(stored)
         load = stored.load
+        if not load.is_unfinished:
+            return False
         if load.state not in (LoadState.ACCEPTED, LoadState.SUBMITTING):
             self.planner.advance(stored, looks=1_000)
             return False
@@ -67,6 +75,23 @@ class Overseer:
         self.planner.queue.put(LoadMessage(load_id=load.id).to_json())
         log.warning("the load stood still; put back on the queue", extra={"load_id": load.id, "state": load.state})
         return True
+
+    def _tell(self, stored: Stored) -> Stored:
+        """Raise the load's alert: at least once, and again each minute for a day where it is not taken.
+
+        That it isn't taken never keeps the load from going on.
+        """
+        load, now = stored.load, self.planner.clock()
+        extra = {"load_id": load.id, "lob": load.lob, "code": load.error.code if load.error else ""}
+        try:
+            if self.alerts is not None:
+                self.alerts.send(load)
+        except HubError as error:
+            log.warning("alert: %s", error.message, extra={**extra, "code": error.code})
+            if now - (load.finished_at or now) < ALERT_FOR:
+                return stored
+        log.error("%s: %s", headline(load), load.error.message if load.error else "", extra=extra)
+        return self.planner.loads.update(stored, load.moved(now, alert_due=False))
 
     def sweep_is_due(self) -> bool:
         """Whether the last sweep is older than the setting allows."""

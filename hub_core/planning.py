@@ -86,7 +86,7 @@ class Planner:
                 stored = self._submit(stored)
         elif stored.load.claims_open:
             stored = self._release(stored)
-        if not stored.load.is_open or looks >= len(FOLLOW_SECONDS):
+        if not stored.load.is_unfinished or looks >= len(FOLLOW_SECONDS):
             return None
         return FOLLOW_SECONDS[looks]
 

@@ -190,6 +190,14 @@ class Documents(Protocol):
         ...
 
 
+class Alerts(Protocol):
+    """How operators are told of loads that went wrong."""
+
+    def send(self, load: Load) -> None:
+        """Tell of `load`; Transient where it may work later, Broken where the setting is wrong."""
+        ...
+
+
 class Jobs(Protocol):
     """Databricks runs of the loader."""
 

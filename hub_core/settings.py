@@ -5,7 +5,9 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
+from urllib.parse import urlsplit
 
+from hub_core.alerts import AlertFormat
 from hub_core.errors import Broken, Rejected
 from hub_core.feeds import House
 from hub_core.identifiers import is_identifier
@@ -38,6 +40,13 @@ def _whole(text: str) -> int:
 def _address(text: str) -> str:
     url = text if "://" in text else f"https://{text}"
     return url.rstrip("/")
+
+
+def _web(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValueError("not a web address")
+    return text
 
 
 def _roots(text: str) -> tuple[str, ...]:
@@ -142,6 +151,20 @@ class Settings:
     )
     sweep_minutes: int = _setting(
         "HUB_SWEEP_MINUTES", "Minutes between two looks over all feeds; 0 for never.", "60", _whole, default=60
+    )
+    alert_webhook: str | None = _setting(
+        "HUB_ALERT_WEBHOOK",
+        "Where one alert goes for each load that ends FAILED or PARTIAL; absent, the log alone has it.",
+        "https://prod-1.westeurope.logic.azure.com/workflows/…",
+        _web,
+        default=None,
+    )
+    alert_format: AlertFormat = _setting(  # noqa: RUF009 — a dataclass field, as the others are
+        "HUB_ALERT_FORMAT",
+        "`teams` for an Adaptive Card, `json` for a plain body.",
+        "json",
+        AlertFormat,
+        default=AlertFormat.TEAMS,
     )
 
     @classmethod

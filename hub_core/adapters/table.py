@@ -172,6 +172,7 @@ def _entity(load: Load) -> Entity:
         "body_hash": load.body_hash or "",
         "claims_open": load.claims_open,
         "settled": load.settled,
+        "alert_due": load.alert_due,
     }
 
 
@@ -182,5 +183,6 @@ def _load(entity: Mapping[str, Any]) -> Load:
             "body_hash": entity["body_hash"] or None,
             "claims_open": entity["claims_open"],
             "settled": entity["settled"],
+            "alert_due": entity.get("alert_due", False),
         }
     )

@@ -42,7 +42,9 @@ def _load(minutes: int = 0, *, lob: str = "falcon", body_hash: str | None = None
 
 
 def test_what_was_inserted_is_read_back_whole(loads: Loads) -> None:
-    load = _load(body_hash="abc").model_copy(update={"settled": True, "claims_open": True, "waits_on": ("x",)})
+    load = _load(body_hash="abc").model_copy(
+        update={"settled": True, "claims_open": True, "alert_due": True, "waits_on": ("x",)}
+    )
     assert loads.insert(load)
     stored = loads.get(load.id)
     assert stored is not None

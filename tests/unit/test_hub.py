@@ -489,7 +489,7 @@ def test_a_records_private_fields_are_not_shown() -> None:
     load = World().hub.accept(FALCON, idempotency_key="k")
     assert isinstance(load, Load)
     shown = json.loads(load.model_dump_json())
-    assert not {"body_hash", "claims_open", "settled"} & set(shown)
+    assert not {"body_hash", "claims_open", "settled", "alert_due"} & set(shown)
     assert {
         "id", "state", "request", "trigger", "run_id", "run_page_url", "run_state", "files", "rows", "waits_on",
         "config_errors", "error", "created_at", "updated_at",

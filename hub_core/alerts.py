@@ -1,0 +1,75 @@
+"""What operators are told of a load that did not bring all of its files: one alert a load."""
+
+from enum import StrEnum
+from typing import Any
+
+from hub_core.load import Load
+from hub_core.model import iso
+
+type Json = dict[str, Any]
+
+CARD_TYPE = "application/vnd.microsoft.card.adaptive"
+
+
+class AlertFormat(StrEnum):
+    """What the webhook takes."""
+
+    TEAMS = "teams"
+    JSON = "json"
+
+
+def alert_body(load: Load, form: AlertFormat) -> Json:
+    """The alert on `load`, as JSON for a webhook."""
+    return _card(load) if form is AlertFormat.TEAMS else _plain(load)
+
+
+def headline(load: Load) -> str:
+    """One line."""
+    return f"Load of {load.lob} ended {load.state}"
+
+
+def _plain(load: Load) -> Json:
+    return {
+        "kind": "load",
+        "headline": headline(load),
+        "load_id": load.id,
+        "lob": load.lob,
+        "state": load.state.value,
+        "code": load.error.code if load.error else None,
+        "message": load.error.message if load.error else None,
+        "trigger": load.trigger.value,
+        "files": load.files.model_dump(),
+        "run_id": load.run_id,
+        "run_page_url": load.run_page_url,
+        "files_route": f"/api/loads/{load.id}/files",
+        "finished_at": iso(load.finished_at) if load.finished_at else None,
+    }
+
+
+def _card(load: Load) -> Json:
+    """An Adaptive Card in a message, as a Teams workflow takes it.
+
+    https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using
+    """
+    plain = _plain(load)
+    files = load.files
+    facts = {
+        "Files": f"{files.failed} failed, {files.quarantined} quarantined, {files.success} loaded of {files.total}",
+        "Code": plain["code"],
+        "Load": load.id,
+        "Trigger": plain["trigger"],
+        "Finished": plain["finished_at"],
+    }
+    card: Json = {
+        "type": "AdaptiveCard",
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "version": "1.4",
+        "body": [
+            {"type": "TextBlock", "text": plain["headline"], "weight": "Bolder", "color": "Attention", "wrap": True},
+            {"type": "TextBlock", "text": plain["message"] or "", "wrap": True},
+            {"type": "FactSet", "facts": [{"title": name, "value": value} for name, value in facts.items() if value]},
+        ],
+    }
+    if load.run_page_url:
+        card["actions"] = [{"type": "Action.OpenUrl", "title": "Open the run", "url": load.run_page_url}]
+    return {"type": "message", "attachments": [{"contentType": CARD_TYPE, "content": card}]}

@@ -1,0 +1,165 @@
+"""Alerts: one a load that went wrong, never at the cost of the load."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any, ClassVar
+
+import pytest
+
+from hub_core.adapters.webhook import Webhook
+from hub_core.alerts import AlertFormat, alert_body
+from hub_core.errors import Broken, Transient
+from hub_core.load import Load
+from hub_core.model import FileStatus, LoadState
+from hub_core.overseer import Overseer
+from tests.unit.doubles import World
+
+
+class Told:
+    """Alerts that were sent, or are refused."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.loads: list[Load] = []
+        self.tries = 0
+        self.fault = fault
+
+    def send(self, load: Load) -> None:
+        self.tries += 1
+        if self.fault:
+            raise self.fault
+        self.loads.append(load)
+
+
+def _ended(world: World, status: FileStatus) -> Load:
+    """A load of two files, one of which ended as `status`."""
+    world.land("transactions_1.csv")
+    world.land("transactions_2.csv")
+    load = world.ask()
+    world.work()
+    world.tracker.end(load.id, status, only="_1")
+    world.finish(load)
+    world.work()
+    return world.load(load)
+
+
+def _reconcile(world: World, alerts: Told) -> None:
+    Overseer(world.hub.planner, world.hub.configs, 0, alerts).reconcile()
+
+
+@pytest.mark.parametrize("status", [FileStatus.FAILED, FileStatus.QUARANTINED])
+def test_a_load_with_files_that_were_not_loaded_is_told_once(status: FileStatus) -> None:
+    world, told = World(), Told()
+    load = _ended(world, status)
+    assert load.state is LoadState.PARTIAL
+    for _ in range(3):
+        _reconcile(world, told)
+    assert [one.id for one in told.loads] == [load.id]
+    assert list(world.loads.open()) == []
+
+
+def test_a_load_that_went_well_is_not_told() -> None:
+    world, told = World(), Told()
+    assert _ended(world, FileStatus.SUCCESS).state is LoadState.SUCCESS
+    _reconcile(world, told)
+    assert told.tries == 0
+
+
+@pytest.mark.parametrize("fault", [Transient("ALERT_NOT_SENT", "503"), Broken("ALERT_REFUSED", "404")])
+def test_an_alert_that_is_not_taken_is_sent_again_for_a_day_and_the_load_stays_as_it_is(fault: Exception) -> None:
+    world, away = World(), Told(fault)
+    load = _ended(world, FileStatus.FAILED)
+    for _ in range(3):
+        _reconcile(world, away)
+    assert away.tries == 3
+    assert world.load(load).model_dump() == load.model_dump()
+    told = Told()
+    _reconcile(world, told)
+    assert len(told.loads) == 1
+
+
+def test_after_a_day_it_is_left_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    world, away = World(), Told(Transient("ALERT_NOT_SENT", "503"))
+    _ended(world, FileStatus.FAILED)
+    world.clock.pass_(minutes=25 * 60)
+    _reconcile(world, away)
+    _reconcile(world, away)
+    assert away.tries == 1
+    assert "Load of falcon ended PARTIAL" in caplog.text
+
+
+def test_without_a_webhook_the_log_has_it(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    _ended(world, FileStatus.FAILED)
+    world.hub.reconcile()
+    assert "Load of falcon ended PARTIAL: 1 files FAILED" in caplog.text
+    assert list(world.loads.open()) == []
+
+
+def test_the_bodies_say_what_became_of_the_load() -> None:
+    load = _ended(World(), FileStatus.FAILED)
+    plain = alert_body(load, AlertFormat.JSON)
+    assert (plain["load_id"], plain["state"], plain["code"]) == (load.id, "PARTIAL", "FILES_NOT_LOADED")
+    assert (plain["files"]["failed"], plain["files_route"]) == (1, f"/api/loads/{load.id}/files")
+    [attachment] = alert_body(load, AlertFormat.TEAMS)["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    card = attachment["content"]
+    assert (card["type"], card["version"]) == ("AdaptiveCard", "1.4")
+    facts = {fact["title"]: fact["value"] for fact in card["body"][2]["facts"]}
+    assert facts["Files"] == "1 failed, 0 quarantined, 1 loaded of 2"
+    assert facts["Load"] == load.id
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Answers with the statuses that wait, then with 202."""
+
+    statuses: ClassVar[list[int]] = []
+    bodies: ClassVar[list[Any]] = []
+
+    def do_POST(self) -> None:
+        self.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(self.statuses.pop(0) if self.statuses else 202)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 — http.server's name
+        """Nothing."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[str]:
+    Receiver.statuses, Receiver.bodies = [], []
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/workflows/x?sig=s3cret"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_webhook_that_stumbles_gets_the_alert_at_the_second_try(receiver: str) -> None:
+    load = _ended(World(), FileStatus.FAILED)
+    Receiver.statuses = [503]
+    Webhook(receiver, AlertFormat.JSON).send(load)
+    assert [body["load_id"] for body in Receiver.bodies] == [load.id] * 2
+
+
+@pytest.mark.parametrize(
+    ("statuses", "error"), [([503] * 3, Transient), ([429] * 3, Transient), ([404], Broken), ([302], Broken)]
+)
+def test_what_the_webhook_refuses_is_said_without_its_address(
+    receiver: str, statuses: list[int], error: type[Exception]
+) -> None:
+    Receiver.statuses = list(statuses)
+    with pytest.raises(error) as refused:
+        Webhook(receiver, AlertFormat.TEAMS).send(_ended(World(), FileStatus.FAILED))
+    assert str(statuses[0]) in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+    assert len(Receiver.bodies) == len(statuses)
+
+
+def test_a_webhook_that_nobody_answers_is_a_passing_fault_without_its_address() -> None:
+    with pytest.raises(Transient) as away:
+        Webhook("http://127.0.0.1:9/x?sig=s3cret", AlertFormat.JSON).send(_ended(World(), FileStatus.FAILED))
+    assert "s3cret" not in str(away.value)
+    assert away.value.__cause__ is None
