@@ -62,9 +62,10 @@ class SmallRequests(HttpTransport[HttpRequest, HttpResponse]):
         self.close()
 
     def send(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        """The answer to `request`; `connection_timeout` and `read_timeout` are in seconds."""
-        if kwargs.get("stream"):
-            raise ValueError("a streamed answer was asked of the transport for small ones")
+        """The answer to `request`, whole even where `stream` is asked for, as the SDK does for a table's transactions.
+
+        `connection_timeout` and `read_timeout` are in seconds.
+        """
         timeout = urllib3.Timeout(
             connect=kwargs.get("connection_timeout") or CONNECT_SECONDS, read=kwargs.get("read_timeout") or READ_SECONDS
         )

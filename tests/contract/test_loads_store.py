@@ -17,12 +17,10 @@ from tests.unit.doubles import NOW, MemoryLoads
 def loads(request: pytest.FixtureRequest) -> Loads:
     if request.param == "memory":
         return MemoryLoads()
-    from azure.data.tables import TableServiceClient
-
+    from hub_core.adapters.storage_accounts import HOST_STORAGE, HostStorage
     from hub_core.adapters.table import TableLoads
 
-    connection = request.getfixturevalue("azurite").connection_string
-    service = TableServiceClient.from_connection_string(connection)
+    service = HostStorage({HOST_STORAGE: request.getfixturevalue("azurite").connection_string}).tables()
     store = TableLoads(service, lambda: NOW + timedelta(hours=1), f"loads{uuid.uuid4().hex[:12]}")
     store.ensure()
     return store
@@ -89,17 +87,19 @@ def test_updates_can_follow_one_another_without_reading_again(loads: Loads) -> N
 
 
 def test_only_loads_that_need_looking_at_are_open(loads: Loads) -> None:
-    done, leftover, running = _load(), _load(), _load()
-    for load in (done, leftover, running):
+    done, untold, leftover, running = _load(), _load(), _load(), _load()
+    for load in (done, untold, leftover, running):
         loads.insert(load)
-    for load, changes in ((done, {}), (leftover, {"claims_open": True})):
+    told = {"alert_due": False}
+    for load, changes in ((done, told), (untold, {}), (leftover, {"claims_open": True, **told})):
         stored = loads.get(load.id)
         assert stored is not None
         loads.update(stored, load.moved(NOW, state=LoadState.FAILED, **changes))
-    assert {stored.load.id for stored in loads.open()} == {leftover.id, running.id}
-    stored = loads.get(leftover.id)
-    assert stored is not None
-    loads.update(stored, stored.load.moved(NOW, claims_open=False))
+    assert {stored.load.id for stored in loads.open()} == {untold.id, leftover.id, running.id}
+    for load, change in ((leftover, {"claims_open": False}), (untold, told)):
+        stored = loads.get(load.id)
+        assert stored is not None
+        loads.update(stored, stored.load.moved(NOW, **change))
     assert {stored.load.id for stored in loads.open()} == {running.id}
 
 
