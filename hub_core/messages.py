@@ -54,9 +54,8 @@ def start(loads: Loads, queue: Queue, load: Load) -> bool:
     """Have `load` planned; False where its id is taken.
 
     The record is what counts, so its message is not waited for: a record whose message was lost is found by
-    `reconcile`.
+    `reconcile`. A taken id gets a message too, since it may be taken by this very insert, whose first answer was lost.
     """
     inserted = loads.insert(load)
-    if inserted:
-        queue.put_soon(LoadMessage(load_id=load.id).to_json())
+    queue.put_soon(LoadMessage(load_id=load.id).to_json())
     return inserted

@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 MAX_SUBMISSIONS = 3
 COUNT_FROM = 5
 """The look from which a run's files are counted: the warehouse is awake from planning, and short runs need no count."""
-MAX_WAITS_FOR_RECORD = 3
-RECORD_WAIT_SECONDS = 2
 FOLLOW_SECONDS = (1, 2, 2, 3, 4, 5, 8, 10, 15, 20, 30)
 """Waits between looks at a young run; an older one is `reconcile`'s, once a minute."""
 
@@ -50,7 +48,7 @@ class Planner:
         """Move a load on by what its record says; passing faults put the message back, for up to an hour."""
         stored = self.loads.get(message.load_id)
         if stored is None:
-            self._await_record(message)
+            log.warning("message for a load that does not exist", extra={"load_id": message.load_id})
             return
         try:
             again = self.advance(stored, message.looks)
@@ -64,14 +62,6 @@ class Planner:
                 self._put_up_for_release(current)
         except Transient as fault:
             self._put_back(message, fault)
-
-    def _await_record(self, message: LoadMessage) -> None:
-        """A message may be faster than its record by a moment; where that never comes, its caller was told so."""
-        again = message.after_fault(self.clock().timestamp())
-        if again is not None and again.faults <= MAX_WAITS_FOR_RECORD:
-            self.queue.put(again.to_json(), RECORD_WAIT_SECONDS)
-        else:
-            log.warning("message for a load that does not exist", extra={"load_id": message.load_id})
 
     def advance(self, stored: Stored, looks: int = 0) -> int | None:
         """Do the load's next steps, as far as they can be done now; seconds until the next look, or None."""

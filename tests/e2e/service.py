@@ -5,20 +5,24 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import pytest
 from azure.storage.blob import BlobServiceClient
 from databricks.sdk import WorkspaceClient
 
+from hub_core.bootstrap import build, warehouse
 from hub_core.hub import Hub
 from hub_core.load import Load, new_id
 from hub_core.messages import LoadMessage
 from hub_core.model import Trigger
 from hub_core.ports import Sql
 from hub_core.request import LoadRequest
+from hub_core.settings import Settings
 from local_stack.stack import Stack
 from tests.unit.doubles import HEADER
 
@@ -144,3 +148,17 @@ class Service:
     def bronze_count(self, subcategory: str) -> int:
         [row] = self.query(f"SELECT count(*) AS n FROM `{self.lob}_bronze`.`{subcategory}_raw`")  # noqa: S608
         return int(row["n"])
+
+
+@contextmanager
+def service_on(stack: Stack) -> Iterator[Service]:
+    """A LOB of its own on a stack that is up."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in stack.app_environment().items():
+            environment.setenv(name, value)
+        settings = Settings.from_environment()
+        made = Service(stack, warehouse(settings), build(settings))
+    try:
+        yield made
+    finally:
+        made.close()

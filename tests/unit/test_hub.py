@@ -142,26 +142,14 @@ def test_a_record_whose_writing_was_answered_only_at_the_second_try_is_an_accept
     load = world.build().accept(FALCON, idempotency_key=key)
     assert isinstance(load, Load)
     assert list(world.loads.records) == [load.id]
+    assert len(world.queue.messages) == 1
 
 
-def test_a_message_that_is_faster_than_its_record_waits_for_it() -> None:
-    world = World()
-    world.land()
-    load = world.ask()
-    record = world.loads.records.pop(load.id)
-    world.work()
-    assert [delay for _, delay in world.queue.messages] == [2]
-    world.loads.records[load.id] = record
-    world.work()
-    assert world.load(load).state is LoadState.RUNNING
-
-
-def test_a_message_whose_record_never_comes_is_dropped() -> None:
+def test_a_message_without_a_record_is_dropped() -> None:
     world = World()
     load = world.ask()
     world.loads.records.clear()
-    for _ in range(4):
-        world.work()
+    world.work()
     assert world.queue.messages == []
     assert world.loads.get(load.id) is None
 
