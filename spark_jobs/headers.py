@@ -8,7 +8,13 @@ from hub_core.model import Feed
 HUB_COLUMNS = ("_source_file", "_file_modified", "_tracker_id", "_batch_id", "_ingested_at")
 """What the hub adds to every bronze table."""
 
-CORRUPT_COLUMN = "_hub_malformed_record"
+HUB_PREFIX = "_hub_"
+"""Of columns that the loader works with, and none of which is written."""
+
+FILE_COLUMN = "_metadata"
+"""Where Spark has path, size and time of the file that a row is read from."""
+
+CORRUPT_COLUMN = f"{HUB_PREFIX}malformed_record"
 """Where Spark puts a malformed record while reading; never written."""
 
 _WIDE = ("UTF-16", "UTF16", "UTF-32", "UTF32")
@@ -83,9 +89,12 @@ def header_problem(names: Sequence[str]) -> str | None:
         if name.lower() in seen and name.strip():
             problems.append(f"the header has {seen[name.lower()]!r} and {name!r}, which name one column")
         seen.setdefault(name.lower(), name)
-    own = [name for name in names if name.lower() in {*HUB_COLUMNS, CORRUPT_COLUMN}]
+    own = [name for name in names if name.lower() in HUB_COLUMNS]
     if own:
         problems.append(f"the hub itself adds {', '.join(own)} to the table")
+    kept = [name for name in names if name.lower() == FILE_COLUMN or name.lower().startswith(HUB_PREFIX)]
+    if kept:
+        problems.append(f"{', '.join(kept)}: columns of such names are the loader's while it reads")
     return "; ".join(problems) or None
 
 

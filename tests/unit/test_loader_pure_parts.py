@@ -83,6 +83,9 @@ def test_a_delimiter_may_be_written_out(written: str, meant: str) -> None:
         (("id", " "), "column 2"),
         (("id", "Id"), "'id' and 'Id'"),
         (("a", "_Tracker_Id"), "_Tracker_Id"),
+        (("_metadata", "a"), "_metadata: columns of such names"),
+        (("a", "_HUB_path"), "_HUB_path: columns of such names"),
+        (("_metadata2", "hub_a", "_a"), None),
         (("a b",), None),
     ],
 )
