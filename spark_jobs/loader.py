@@ -75,9 +75,7 @@ class Loader:
         changes = ClaimChanges(self._sql, self._catalog, lob, self._batch_id, self._run_id)
         try:
             quarantine = Quarantine(self._spark, self._catalog, self._batch_id)
-            groups = GroupLoader(
-                self._spark, self._sql, changes, quarantine, batch_id=self._batch_id, say=self._timed
-            )  # fmt: skip
+            groups = GroupLoader(self._spark, self._sql, changes, quarantine, batch_id=self._batch_id, say=self._timed)
             _Batch(lambda: self._query(OPEN_CLAIMS, lob=lob), changes, groups, self._timed).finish()
         finally:
             changes.close()

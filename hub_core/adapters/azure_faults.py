@@ -10,7 +10,15 @@ from hub_core.errors import Broken, Transient
 
 PASSING_STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504})
 
-OPTIONS: dict[str, Any] = {"retry_total": 3, "retry_backoff_factor": 0.3, "connection_timeout": 5, "read_timeout": 30}
+CONNECT_SECONDS = 5
+READ_SECONDS = 30
+
+OPTIONS: dict[str, Any] = {
+    "retry_total": 3,
+    "retry_backoff_factor": 0.3,
+    "connection_timeout": CONNECT_SECONDS,
+    "read_timeout": READ_SECONDS,
+}
 """For every client: the SDK's own retries mend a blink; longer faults are the caller's to wait out."""
 
 

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient
@@ -63,6 +63,11 @@ def blob_host(dfs_host: str) -> str:
     return dfs_host.replace(".dfs.", ".blob.", 1)
 
 
+def _small_requests() -> dict[str, Any]:
+    """The options of a client of tables or queues."""
+    return {"transport": SmallRequests(), **OPTIONS}
+
+
 class HostStorage:
     """The Functions host's own storage, found the way the host finds it.
 
@@ -90,11 +95,11 @@ class HostStorage:
     def queues(self) -> QueueServiceClient:
         """A queue client."""
         if self._connection:
-            return QueueServiceClient.from_connection_string(self._connection, transport=SmallRequests(), **OPTIONS)
-        return QueueServiceClient(self._uri("queue"), credential=identity(), transport=SmallRequests(), **OPTIONS)
+            return QueueServiceClient.from_connection_string(self._connection, **_small_requests())
+        return QueueServiceClient(self._uri("queue"), credential=identity(), **_small_requests())
 
     def tables(self) -> TableServiceClient:
         """A table client."""
         if self._connection:
-            return TableServiceClient.from_connection_string(self._connection, transport=SmallRequests(), **OPTIONS)
-        return TableServiceClient(self._uri("table"), credential=identity(), transport=SmallRequests(), **OPTIONS)
+            return TableServiceClient.from_connection_string(self._connection, **_small_requests())
+        return TableServiceClient(self._uri("table"), credential=identity(), **_small_requests())

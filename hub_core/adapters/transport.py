@@ -12,8 +12,8 @@ from azure.core.exceptions import AzureError, ServiceRequestError, ServiceRespon
 from azure.core.pipeline.transport import HttpRequest, HttpResponse, HttpTransport
 from urllib3 import exceptions
 
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 30.0
+from hub_core.adapters.azure_faults import CONNECT_SECONDS, READ_SECONDS
+
 _CONNECTIONS = 32
 
 
