@@ -17,7 +17,7 @@ $(UV):
 
 .venv/.synced: requirements-dev.txt pyproject.toml | $(UV)
 	$(UV) venv -q --allow-existing -p 3.13 .venv
-	$(UV) pip sync -q --require-hashes -p .venv requirements-dev.txt
+	$(UV) pip sync -q --compile-bytecode --require-hashes -p .venv requirements-dev.txt
 	$(UV) pip install -q -p .venv --no-deps -e .
 	touch $@
 
@@ -43,6 +43,9 @@ test: setup ## all tests, on the real stack
 test-unit: .venv/.synced ## the tests that need no stack
 	$(PY) -m pytest -m 'not stack'
 
+test-faults: setup ## exactly once, proved by killing loaders and Spark; 20 minutes
+	$(PY) -m pytest tests/faults
+
 bench: setup ## speed: ratios, and benchmarks/results.json
 	$(PY) -m benchmarks
 
@@ -57,4 +60,4 @@ fmt: .venv/.synced ## format, and mend what the linter can
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-.PHONY: help setup lock up demo test test-unit bench check fmt
+.PHONY: help setup lock up demo test test-unit test-faults bench check fmt

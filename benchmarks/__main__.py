@@ -32,6 +32,7 @@ def main(chosen: list[str]) -> int:
             console.print(f"[bold]{name}[/bold]")
             results += parts[name](bench)
         bench.spark.stop()
+        bench.sql.close()
     return 0 if report(results, console) else 1
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
+from hub_core.adapters.warehouse import WarehouseSql
 from hub_core.bootstrap import build, warehouse
 from hub_core.hub import Hub
 from hub_core.ports import Row, Sql, Value
@@ -76,7 +77,7 @@ class Bench:
         return build(self.settings)
 
     @cached_property
-    def sql(self) -> Sql:
+    def sql(self) -> WarehouseSql:
         """The SQL warehouse."""
         return warehouse(self.settings)
 

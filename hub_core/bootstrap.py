@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from hub_core.settings import Settings
 from hub_core.statements import SCHEMA
 
 if TYPE_CHECKING:
+    from hub_core.adapters.warehouse import WarehouseSql
     from hub_core.hub import Hub
     from hub_core.ports import Alerts, Sql
 
@@ -106,8 +108,8 @@ def _alerts(settings: Settings) -> "Alerts | None":
     return Webhook(settings.alert_webhook, settings.alert_format)
 
 
-def warehouse(settings: Settings) -> "Sql":
-    """The SQL warehouse."""
+def warehouse(settings: Settings) -> "WarehouseSql":
+    """The SQL warehouse; who makes one of a short life closes it."""
     from hub_core.adapters import databricks_sign_in
     from hub_core.adapters.warehouse import WarehouseSql
 
@@ -118,7 +120,8 @@ def warehouse(settings: Settings) -> "Sql":
 
 def migrate(settings: Settings) -> list[str]:
     """Make the hub's schema and tables in `settings.catalog`, again and again without harm; the statements that ran."""
-    return migrate_with(warehouse(settings), settings.catalog)
+    with closing(warehouse(settings)) as sql:
+        return migrate_with(sql, settings.catalog)
 
 
 def migrate_with(sql: "Sql", catalog: str) -> list[str]:

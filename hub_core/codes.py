@@ -10,6 +10,8 @@ class FileError(StrEnum):
     """QUARANTINED: a header name is empty, stands twice up to case, or is one of the hub's own."""
     TOO_MANY_REJECTS = "TOO_MANY_REJECTS"
     """QUARANTINED: more records are malformed or break a rule than `max_reject_percent` allows."""
+    FILE_RULE = "FILE_RULE"
+    """QUARANTINED: the file as a whole breaks a quality rule: `row_count`, `unique`."""
     RULE_ERROR = "RULE_ERROR"
     """A quality rule cannot be evaluated on this file, e.g. it names a column that the file lacks."""
     SCHEMA_CONFLICT = "SCHEMA_CONFLICT"

@@ -172,6 +172,8 @@ class Claim:
     file: SourceFile
     attempt: int
     """One more than the tracker knew of this version."""
+    again: bool = False
+    """Whether the tracker knew of a loaded version, whose rows may have to go: such files come in commits apart."""
 
 
 @dataclass(frozen=True, slots=True)

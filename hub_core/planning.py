@@ -7,6 +7,7 @@ ACCEPTED ─plan─► SUBMITTING ─submit─► RUNNING ─follow─► SUCCES
 
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,10 +24,10 @@ from hub_core.resolve import Candidates, Plan, Scope, files_due, foreign_holders
 log = logging.getLogger(__name__)
 
 MAX_SUBMISSIONS = 3
-COUNT_FROM = 5
-"""The look from which a run's files are counted: the warehouse is awake from planning, and short runs need no count."""
-FOLLOW_SECONDS = (1, 2, 2, 3, 4, 5, 8, 10, 15, 20, 30)
-"""Waits between looks at a young run; an older one is `reconcile`'s, once a minute."""
+FOLLOW_SECONDS = (*[1] * 10, *[2] * 5, *[3] * 7, *[5] * 6, *[8] * 4)
+"""Waits between looks at a young run, some tenth of its age; after 100 s it is `reconcile`'s, once a minute."""
+COUNTED_LOOKS = range(10, len(FOLLOW_SECONDS), 5)
+"""Looks that count the run's files too: the warehouse is awake from planning, and short runs need no count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Planner:
         if stored.load.state is LoadState.SUBMITTING:
             stored = self._submit(stored)
         elif stored.load.state in (LoadState.RUNNING, LoadState.CANCELING) and state is not LoadState.ACCEPTED:
-            stored = self._follow(stored, count=COUNT_FROM <= looks < len(FOLLOW_SECONDS))
+            stored = self._follow(stored, count=looks in COUNTED_LOOKS)
             if stored.load.state is LoadState.SUBMITTING:
                 stored = self._submit(stored)
         elif stored.load.claims_open:
@@ -121,8 +122,11 @@ class Planner:
             return self.loads.update(
                 stored, load.moved(now, state=LoadState.FAILED, error=error, config_errors=problems, claims_open=True)
             )
-        self.tracker.sync(load.lob, config, deactivate=True)
-        found, plan = self._due(load, config.feeds)
+        with ThreadPoolExecutor(1, thread_name_prefix="sync") as pool:
+            # Beside the listing: what is due does not depend on `file_config`, only what is claimed may be.
+            synced = pool.submit(self.tracker.sync, load.lob, config, deactivate=True)
+            found, plan = self._due(load, config.feeds)
+            synced.result()
         holders: dict[str, str | None] = dict(plan.held_by)
         if plan.claims:
             self.tracker.claim(load.lob, load.id, plan.claims)

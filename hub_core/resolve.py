@@ -148,7 +148,8 @@ def files_due(
         if reason is not None:
             plan.skipped[reason] += 1
         else:
-            plan.claims.append(Claim(candidate.feed, candidate.file, last.attempt + 1 if last else 1))
+            again = any(row.status is FileStatus.SUCCESS for row in rows)
+            plan.claims.append(Claim(candidate.feed, candidate.file, last.attempt + 1 if last else 1, again))
     return plan
 
 

@@ -99,7 +99,8 @@ WHERE newest = 1 OR load_status = 'CLAIMED'
 """
 
 # One path of a feed has at most one open claim; of one version, an attempt is taken once. The tracker_id is a hash of
-# what it names: claiming again in the same batch makes the same row.
+# what it names: claiming again in the same batch makes the same row. What one run of this statement (:nonce) claims of
+# a feed has one commit_id: those files, no more and no fewer, are what the loader brings in one commit.
 CLAIM_FILES = """
 MERGE INTO {load_tracker} t
 USING (
@@ -107,9 +108,9 @@ USING (
             AS tracker_id,
         f.config_id, :lob AS lob, f.category, f.subcategory, f.dest_table, substring_index(r.p, '/', -1) AS file_name,
         concat(:prefix, r.p) AS source_path, r.s AS file_size, timestamp_seconds(r.m) AS file_modified,
-        r.e AS file_etag, r.a AS attempt
+        r.e AS file_etag, r.a AS attempt, left(sha2(concat_ws('|', :nonce, f.config_id, r.r), 256), 32) AS commit_id
     FROM (SELECT inline(from_json(:rows,
-        'array<struct<f: INT, p: STRING, s: BIGINT, m: BIGINT, e: STRING, a: INT>>'))) r
+        'array<struct<f: INT, p: STRING, s: BIGINT, m: BIGINT, e: STRING, a: INT, r: BOOLEAN>>'))) r
     JOIN (SELECT inline(from_json(:feeds, 'array<struct<f: INT, config_id: STRING, category: STRING,
         subcategory: STRING, dest_table: STRING>>'))) f ON r.f = f.f
 ) s
@@ -120,10 +121,10 @@ ON t.lob = :lob AND t.config_id = s.config_id AND t.source_path = s.source_path
             AND t.attempt >= s.attempt))
 WHEN NOT MATCHED THEN INSERT
     (tracker_id, lob, category, subcategory, file_name, source_path, dest_table, load_status, load_timestamp,
-     batch_id, config_id, file_etag, file_size, file_modified, attempt, run_id, updated_ts)
+     batch_id, config_id, file_etag, file_size, file_modified, attempt, commit_id, run_id, updated_ts)
     VALUES (s.tracker_id, s.lob, s.category, s.subcategory, s.file_name, s.source_path, s.dest_table, 'CLAIMED',
-     current_timestamp(), :batch_id, s.config_id, s.file_etag, s.file_size, s.file_modified, s.attempt, :run_id,
-     current_timestamp())
+     current_timestamp(), :batch_id, s.config_id, s.file_etag, s.file_size, s.file_modified, s.attempt, s.commit_id,
+     :run_id, current_timestamp())
 """
 
 CLAIMED_PATHS = """

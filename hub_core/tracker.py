@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from os.path import commonprefix
+from uuid import uuid4
 
 from hub_core import statements
 from hub_core.codes import FileError
@@ -46,7 +47,7 @@ class SqlTracker:
         """See `Tracker.claim`: one MERGE for each 20,000 files."""
         for chunk in _chunks(claims):
             rows = _compact(chunk, _claim_row)
-            self._execute(statements.CLAIM_FILES, lob=lob, batch_id=batch_id, run_id=run_id, **rows)
+            self._execute(statements.CLAIM_FILES, lob=lob, batch_id=batch_id, run_id=run_id, nonce=uuid4().hex, **rows)
 
     def claimed(self, batch_id: str) -> set[tuple[str, str]]:
         """See `Tracker.claimed`."""
@@ -134,7 +135,8 @@ def _path_row(_: Candidate, path: str) -> dict[str, object]:
 
 def _claim_row(claim: Claim, path: str) -> dict[str, object]:
     file = claim.file
-    return {"p": path, "s": file.size, "m": int(file.modified.timestamp()), "e": file.etag, "a": claim.attempt}
+    version = {"p": path, "s": file.size, "m": int(file.modified.timestamp()), "e": file.etag}
+    return {**version, "a": claim.attempt, "r": claim.again}
 
 
 def _json(value: object) -> str:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
 
 from hub_core.model import Feed
-from hub_core.quality import Rule, parse_rules
-from spark_jobs.headers import CORRUPT_COLUMN, delimiter
+from hub_core.quality import FileRule, Rule, UniqueRule, parse_rules
+from hub_core.rule_grammar import DIALECT
+from spark_jobs.headers import CORRUPT_COLUMN, delimiter, escape
 from spark_jobs.reading import column, multiline
 
 if TYPE_CHECKING:
@@ -18,8 +19,25 @@ REPLACEMENT = "\ufffd"
 
 
 def rules_of(feed: Feed) -> tuple[Rule, ...]:
-    """The feed's quality rules; Rejected `BAD_RULE` where the text is none."""
-    return parse_rules(feed.quality_rules) if feed.quality_rules else ()
+    """The feed's quality rules over a record; Rejected `BAD_RULE` where the text is none."""
+    return tuple(rule for rule in parse_rules(feed.quality_rules or "") if isinstance(rule, Rule))
+
+
+def file_rules_of(feed: Feed) -> tuple[FileRule, ...]:
+    """The feed's quality rules over a file as a whole; Rejected `BAD_RULE` where the text is none."""
+    return tuple(rule for rule in parse_rules(feed.quality_rules or "") if not isinstance(rule, Rule))
+
+
+def columns_of(feed: Feed) -> list[str]:
+    """The columns that the feed's quality rules name."""
+    from sqlglot import exp, parse_one
+
+    named = [name for rule in file_rules_of(feed) if isinstance(rule, UniqueRule) for name in rule.columns]
+    for rule in rules_of(feed):
+        tree = parse_one(rule.expression, read=DIALECT)
+        # Of `column.field` the first part.
+        named += [node.parts[0].name for node in tree.find_all(exp.Column)]
+    return list(dict.fromkeys(named))
 
 
 def suspicious(feed: Feed, columns: Sequence[str]) -> "Column":
@@ -50,11 +68,11 @@ def unclosed(feed: Feed) -> str | None:
     """A Java pattern for lines in which a quote opens a field and none closes it; None without quotes."""
     if not feed.quote or multiline(feed):
         return None
-    quote, sep = _java(feed.quote), _java(delimiter(feed))
+    quote, sep, escaping = _java(feed.quote), _java(delimiter(feed)), escape(feed)
     inside = (
         f"[^{quote}]*+(?:{quote}{quote}[^{quote}]*+)*+"
-        if feed.escape in {feed.quote, ""}
-        else f"(?:[^{quote}{_java(feed.escape)}]|{_java(feed.escape)}.)*+"
+        if escaping in {feed.quote, ""}
+        else f"(?:[^{quote}{_java(escaping)}]|{_java(escaping)}.)*+"
     )
     plain = f"(?:(?!{sep}).)*+"
     field = f"(?:{quote}{inside}{quote}{plain}|(?!{quote}){plain})"

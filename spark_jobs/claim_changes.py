@@ -42,8 +42,11 @@ class ClaimChanges:
         self._waiting: list[tuple[Sequence[Change], Future[bool]]] = []
         self._arrived = threading.Condition()
         self._writing = False
+        self._awaited = 0
         self._closing = False
         self._failure: BaseException | None = None
+        self.written: list[Change] = []
+        """Changes that the tracker has taken; none of a MERGE in which another run was faster with some of them."""
         self._thread = threading.Thread(target=self._write_all, name="tracker", daemon=True)
         self._thread.start()
 
@@ -64,7 +67,10 @@ class ClaimChanges:
     def flush(self) -> None:
         """Return once everything that was put before is written; raises what kept it from being written."""
         with self._arrived:
+            self._awaited += 1
+            self._arrived.notify_all()
             self._arrived.wait_for(lambda: not self._waiting and not self._writing)
+            self._awaited -= 1
         self.check()
 
     def close(self) -> None:
@@ -79,8 +85,8 @@ class ClaimChanges:
             with self._arrived:
                 self._arrived.wait_for(lambda: self._waiting or self._closing)
                 if self._waiting:
-                    # Groups of several tables end at about the same time.
-                    self._arrived.wait_for(lambda: self._closing, LINGER_SECONDS)
+                    # Groups of several tables end at about the same time; who flushes has no more to come.
+                    self._arrived.wait_for(lambda: self._closing or self._awaited, LINGER_SECONDS)
                 taken, self._waiting = self._waiting, []
                 self._writing = bool(taken)
             if not taken:
@@ -106,7 +112,9 @@ class ClaimChanges:
     def _write(self, changes: Sequence[Change]) -> bool:
         rows = json.dumps([asdict(change) for change in changes])
         answer = self._sql.query(self._statement, {"rows": rows, **self._constant})
-        return bool(answer) and _updated(answer[0]) == len(changes)
+        complete = bool(answer) and _updated(answer[0]) == len(changes)
+        self.written += changes if complete else []
+        return complete
 
 
 def _updated(answer: Mapping[str, object]) -> int:

@@ -46,6 +46,11 @@ class Rejects:
     first: str = ""
     unclosed: int = 0
     """Records with a quote that is not closed."""
+    repeated: str | None = None
+    """The name of the first `unique` rule that the file breaks."""
+    repeats: int = 0
+    """Good records that break that rule: all of those that have a key which is not theirs alone."""
+    first_repeat: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +132,8 @@ def new_groups(claims: Iterable[OpenClaim]) -> list[Group]:
     ]
 
 
-def started_groups(claims: Iterable[OpenClaim]) -> list[Group]:
-    """Claims that have a commit_id, as an earlier run or another one left them."""
+def named_groups(claims: Iterable[OpenClaim]) -> list[Group]:
+    """Claims that have a commit_id, by it: from their claiming, or as an earlier run has divided them."""
     by_commit: dict[str, list[OpenClaim]] = {}
     for claim in claims:
         if claim.commit_id is not None:

@@ -1,7 +1,7 @@
 """Bronze tables: made, widened and written, each group in one commit."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from spark_jobs.claims import Problem
 from spark_jobs.failures import first_line, is_missing_schema, is_missing_table, is_passing, main_condition
 from spark_jobs.spark_sql import literal, retrying
 from spark_jobs.statements import ROWS_OF_BATCH
-from spark_jobs.types import unsupported, wider
+from spark_jobs.types import ddl, kept, lacking, merges, unsupported, wider
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -52,7 +52,7 @@ class Fit:
     """How a group's columns go into the table."""
 
     targets: Mapping[str, tuple[str, str]]
-    """File column → table column and type; columns that are left out are absent."""
+    """File column → table column and type; columns, and fields within them, that are left out are absent."""
     ignored: tuple[str, ...] = ()
     widened: tuple[tuple[str, str], ...] = ()
     added: bool = False
@@ -75,18 +75,26 @@ class Destination:
             if is_missing_table(error):
                 return None
             raise
-        return {field.name: field.dataType.simpleString() for field in fields}
+        return {field.name: ddl(field.dataType) for field in fields}
 
     def fit(self, columns: Mapping[str, str], drift: SchemaDrift) -> Fit:
         """How `columns` (name → type) go in; the table is made or widened for them. Raises Refused."""
+        # A column without any value has no type yet, so there is nothing of it to load.
+        columns = {name: kind for name, kind in columns.items() if kind != "void"}
         strange = [f"{name} ({kind})" for name, kind in columns.items() if unsupported(kind)]
         if strange:
             raise Refused(Problem(FileError.UNSUPPORTED_TYPE, f"Delta has no column type for {', '.join(strange)}"))
         existing = self.columns()
         if existing is None:
             self._create(columns)
-            existing = {**columns, **HUB_TYPES}
+            # Another load may have made it at the same time, with columns of its own.
+            existing = self.columns() or {}
         plan = decide(columns, existing, drift)
+        after = [*(kind for _, kind in plan.widened), *(kind for _, kind in plan.targets.values())]
+        if _has_ntz(after) and not _has_ntz(existing.values()):
+            # Unlike most features, Delta wants this one asked for by name once the table is there.
+            feature = "'delta.feature.timestampNtz' = 'supported'"
+            self._sql.execute(f"ALTER TABLE {self.quoted} SET TBLPROPERTIES ({feature})", {})
         for name, kind in plan.widened:
             self._widen(name, existing[name], kind)
         return plan
@@ -173,6 +181,8 @@ def decide(columns: Mapping[str, str], existing: Mapping[str, str], drift: Schem
     """How a file's columns meet the table's. Names match up to case, as everywhere in Delta. Raises Refused. Pure."""
     by_name = {name.lower(): name for name in existing}
     extra = [name for name in columns if name.lower() not in by_name]
+    for name, kind in columns.items():
+        extra += lacking(kind, existing[by_name[name.lower()]], name) if name.lower() in by_name else []
     if extra and drift is SchemaDrift.FAIL:
         message = f"the table lacks {', '.join(extra)}, and the feed's schema_drift is fail"
         raise Refused(Problem(FileError.SCHEMA_DRIFT, message))
@@ -190,8 +200,10 @@ def decide(columns: Mapping[str, str], existing: Mapping[str, str], drift: Schem
             raise Refused(Problem(FileError.SCHEMA_CONFLICT, message))
         if both != existing[target]:
             widened.append((target, both))
-        # A nested type is left as it is: Delta matches its fields by name and adds those that are new.
-        targets[name] = (target, kind if "<" in kind else both)
+        if "<" in kind:
+            # Delta matches its fields by name and adds those that are new.
+            both = kept(kind, existing[target]) if drift is SchemaDrift.IGNORE else kind
+        targets[name] = (target, both)
     return Fit(
         targets=targets,
         ignored=tuple(extra) if drift is SchemaDrift.IGNORE else (),
@@ -200,8 +212,12 @@ def decide(columns: Mapping[str, str], existing: Mapping[str, str], drift: Schem
     )
 
 
+def _has_ntz(kinds: Iterable[str]) -> bool:
+    return any("timestamp_ntz" in kind for kind in kinds)
+
+
 def _meeting(kind: str, existing: str) -> str | None:
     """The type that a column of the table takes on for a file's; a nested one is for Delta to merge, field by field."""
     if "<" in kind or "<" in existing:
-        return existing if kind.split("<", maxsplit=1)[0] == existing.split("<", maxsplit=1)[0] else None
+        return existing if merges(kind, existing) else None
     return wider(kind, existing)

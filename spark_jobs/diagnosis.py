@@ -1,6 +1,7 @@
 """Why a group could not be brought in one go, and which of its files can: a few reads, never one a good file."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
@@ -9,18 +10,21 @@ from hub_core.codes import FileError
 from hub_core.errors import Rejected
 from hub_core.model import FileFormat, FileStatus
 from hub_core.paths import parents
-from spark_jobs.checks import broken_rule, rules_of
+from hub_core.quality import UniqueRule
+from spark_jobs.checks import broken_rule, columns_of, file_rules_of, rules_of
 from spark_jobs.claims import Diagnosis, Group, OpenClaim, Piece, Problem, Rejects
 from spark_jobs.destination import Refused
-from spark_jobs.failures import broken_path, condition, first_line, is_passing, main_condition, spellings
+from spark_jobs.failures import broken_path, condition, first_line, is_passing, main_condition, root_cause, spellings
 from spark_jobs.headers import first_record, header_problem, positional
-from spark_jobs.judging import too_many, validated
+from spark_jobs.judging import broken_file_rule, too_many, validated
 from spark_jobs.reading import (
     column,
     delimited_lines,
     first_lines,
     listed,
     parquet_rows,
+    raw_starts,
+    read_through,
     whole_files,
     with_claims,
 )
@@ -33,6 +37,7 @@ type Bad = list[tuple[OpenClaim, Problem]]
 
 SMALL_FILE = 8 * 1024 * 1024
 """Headers of files up to this size are read together, each larger file's on its own."""
+BZIP2 = b"BZh"
 HEADER_BYTES = 64 * 1024
 HEADER_LINES = 20
 MAX_SPLITS = 6
@@ -97,6 +102,17 @@ class Diagnostician:
         found = {row["_hub_tracker_id"] for row in placed.collect()}
         return [claim for claim in claims if claim.tracker_id in found]
 
+    def misnamed(self, claims: Sequence[OpenClaim]) -> Bad:
+        """Of files that brought no row, those named `.bz2` that are none: Spark reads them as empty."""
+        named = [claim for claim in claims if claim.path.lower().endswith(".bz2") and claim.size > 0]
+        small = [claim for claim in named if claim.size <= SMALL_FILE]
+        packed: set[str] = set()
+        if small:
+            rows = raw_starts(self._spark, small, len(BZIP2)).collect()
+            packed = {row["path"] for row in rows if bytes(row["start"]) == BZIP2}
+        problem = Problem(FileError.UNREADABLE_FILE, "the file's name ends in .bz2, but it is not compressed so")
+        return [(claim, problem) for claim in named if spelled(claim.path) not in packed]
+
     def first_columns(self, claim: OpenClaim) -> tuple[str, ...] | None:
         """The columns of one delimited file; None if it has no record."""
         for lines in (HEADER_LINES, 50 * HEADER_LINES):
@@ -116,7 +132,12 @@ class Diagnostician:
         def read_small(part: Sequence[OpenClaim]) -> None:
             starts = self._starts(part)
             for claim in part:
-                fields = first_record(starts.get(claim.path, b""), claim.feed, complete=True)
+                start = starts.get(claim.path, b"")
+                try:
+                    fields = first_record(start, claim.feed, complete=len(start) < HEADER_BYTES)
+                except ValueError:
+                    headers[claim.tracker_id] = self.first_columns(claim)
+                    continue
                 named = fields is None or claim.feed.has_header
                 headers[claim.tracker_id] = fields if named else positional(len(fields or ()))
 
@@ -159,12 +180,13 @@ class Diagnostician:
             if problem:
                 bad.append((part[0], Problem(FileError.BAD_HEADER, problem, FileStatus.QUARANTINED)))
             else:
+                by_name = {name.lower(): kind for name, kind in schema.items()}
                 for known, members in classes:
-                    if all(known.get(name, kind) == kind for name, kind in schema.items()):
-                        known.update(schema)
+                    if all(known.get(name, kind) == kind for name, kind in by_name.items()):
+                        known.update(by_name)
                         members.extend(part)
                         return
-                classes.append((schema, list(part)))
+                classes.append((by_name, list(part)))
 
         self._peeled([claim for claim in claims if claim.size > 0], collect, bad, unreadable=_unreadable_parquet)
         bad += [
@@ -184,15 +206,29 @@ class Diagnostician:
                 return Diagnosis((Piece(piece.claims[:middle], None), Piece(piece.claims[middle:], None)))
             return Diagnosis((), tuple((claim, error.problem) for claim in piece.claims))
         if group.rejects is not None:
-            return Diagnosis((), tuple((claim, _load_error(error)) for claim in piece.claims))
+            return self._by_reading(group, piece, error)
         return self.validate(group, piece)
+
+    def _by_reading(self, group: Group, piece: Piece, error: Exception) -> Diagnosis:
+        """Validating reads no more than it needs: which file has a part that can't be read shows only now."""
+        bad: Bad = []
+        self._peeled(piece.claims, lambda part: read_through(self._spark, part), bad, unreadable=_unreadable)
+        if not bad:
+            return Diagnosis((), tuple((claim, _load_error(error)) for claim in piece.claims))
+        good = _without(piece.claims, bad)
+        known = group.rejects or {}
+        rejects = {claim.tracker_id: known[claim.tracker_id] for claim in good if claim.tracker_id in known}
+        return Diagnosis((Piece(good, group.columns, rejects),) if good else (), tuple(bad))
 
     def validate(self, group: Group, piece: Piece) -> Diagnosis:
         """Which files have more bad records than the feed allows, and what the others have."""
         problem = self._rule_problem(piece)
         if problem is not None:
             return Diagnosis((), tuple((claim, problem) for claim in piece.claims))
-        bad: Bad = []
+        bad = self.without_ruled_columns(piece.claims)
+        piece = replace(piece, claims=_without(piece.claims, bad))
+        if not piece.claims:
+            return Diagnosis((), tuple(bad))
         rejects: dict[str, Rejects] = {}
         columns = self._known_columns(piece)
 
@@ -200,11 +236,12 @@ class Diagnostician:
             rejects.update(validated(self._spark, part, columns))
 
         code = FileError.RULE_ERROR if group.feed.quality_rules else FileError.LOAD_ERROR
-        self._peeled(piece.claims, count, bad, otherwise=code)
+        if columns:  # else there is nothing in these files to be counted
+            self._peeled(piece.claims, count, bad, otherwise=code)
         over: Bad = []
         for claim in _without(piece.claims, bad):
-            found = rejects.get(claim.tracker_id)
-            refusal = too_many(found, claim.feed) if found else None
+            found = rejects.get(claim.tracker_id, Rejects(0, 0))
+            refusal = too_many(found, claim.feed) or broken_file_rule(found, claim.feed)
             if refusal:
                 over.append((claim, refusal))
         quarantined = Piece(tuple(claim for claim, _ in over), columns, rejects) if over else None
@@ -213,6 +250,22 @@ class Diagnostician:
         pieces = (Piece(good, columns, kept),) if good else ()
         return Diagnosis(pieces, (*bad, *over), quarantined)
 
+    def without_ruled_columns(self, claims: Sequence[OpenClaim]) -> Bad:
+        """Of parquet files read together, those that lack a column which a rule names: it reads as NULL there."""
+        feed = claims[0].feed
+        if feed.file_format is not FileFormat.PARQUET or not feed.quality_rules or len(claims) == 1:
+            return []
+        rows = with_claims(self._spark, parquet_rows(self._spark, claims), claims)
+        values = [F.count(column(name)) for name in columns_of(feed)]
+        counted = rows.groupBy("_hub_tracker_id").agg(F.count("*"), *values).collect() if values else []
+        empty = {row[0] for row in counted if min(row[1:]) == 0}
+        bad: Bad = []
+        for claim in claims:
+            problem = self._rule_problem(Piece((claim,), None)) if claim.tracker_id in empty else None
+            if problem:
+                bad.append((claim, problem))
+        return bad
+
     def _known_columns(self, piece: Piece) -> tuple[str, ...]:
         if piece.columns is not None:
             return piece.columns
@@ -220,16 +273,19 @@ class Diagnostician:
 
     def _rule_problem(self, piece: Piece) -> Problem | None:
         """What keeps the feed's rules from being evaluated on these columns; nothing is read."""
+        feed = piece.claims[0].feed
         try:
-            rules = rules_of(piece.claims[0].feed)
-            if not rules:
+            rules = rules_of(feed)
+            keys = [name for rule in file_rules_of(feed) if isinstance(rule, UniqueRule) for name in rule.columns]
+            if piece.columns == () or not (rules or keys):
                 return None
             if piece.columns is None:
                 frame = parquet_rows(self._spark, piece.claims)
             else:
                 empty = self._spark.range(0)
                 frame = empty.select(*[F.lit(None).cast("string").alias(name) for name in piece.columns])
-            frame.select(broken_rule(rules).alias("rule"), *[column(name) for name in frame.columns[:1]]).schema  # noqa: B018
+            named = [column(name) for name in [*frame.columns[:1], *keys]]
+            frame.select(broken_rule(rules).alias("rule"), *named).schema  # noqa: B018
         except Rejected as error:
             return Problem(FileError.RULE_ERROR, error.message)
         except Exception as error:
@@ -280,14 +336,19 @@ def _is_named(claim: OpenClaim, named: str) -> bool:
 def _unreadable(error: Exception) -> Problem:
     # Without a condition it is the scheduler's report of a failed task, which says nothing of the file.
     why = first_line(error) if condition(error) else "it is broken, or not of the feed's file_format"
-    return Problem(FileError.UNREADABLE_FILE, f"the file can't be read: {why}")
+    cause = root_cause(error)
+    return Problem(FileError.UNREADABLE_FILE, f"the file can't be read: {why}{f' ({cause})' if cause else ''}")
 
 
 def _unreadable_parquet(error: Exception) -> Problem | None:
     if isinstance(error, Refused):
         return error.problem
     kind = main_condition(error)
-    if "PARQUET_TYPE" in kind or (kind.startswith("UNSUPPORTED_") and "TYPE" in kind):
+    if (
+        kind == "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION"
+        or "PARQUET_TYPE" in kind
+        or (kind.startswith("UNSUPPORTED_") and "TYPE" in kind)
+    ):
         return Problem(FileError.UNSUPPORTED_TYPE, first_line(error))
     if kind == "COLUMN_ALREADY_EXISTS":
         return Problem(FileError.BAD_HEADER, first_line(error), FileStatus.QUARANTINED)

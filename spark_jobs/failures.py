@@ -19,7 +19,9 @@ _CONCURRENCY_CLASSES = frozenset(
 )
 _NOT_FOUND = frozenset({"TABLE_OR_VIEW_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_MISSING_DELTA_TABLE"})
 _CONNECTION_CLASSES = frozenset({"RetriesExceeded", "_MultiThreadedRendezvous", "_InactiveRpcError", "RpcError"})
-_LOST_SESSION = frozenset({"INVALID_HANDLE", "SESSION_CHANGED", "OPERATION_CANCELED", "JOB_CANCELLED"})
+_LOST_SESSION = frozenset(
+    {"INVALID_HANDLE", "SESSION_CHANGED", "NO_ACTIVE_SESSION", "OPERATION_CANCELED", "JOB_CANCELLED"}
+)
 _GRPC_PASSING = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED", "UNAUTHENTICATED"})
 
 
@@ -90,6 +92,13 @@ def first_line(error: BaseException) -> str:
     """The engine's message, its first line, at most 500 characters; without the JVM's stack."""
     text = str(_ask(error, "getMessage") or error).strip()
     return (text.splitlines() or [type(error).__name__])[0][:500]
+
+
+def root_cause(error: BaseException) -> str:
+    """What the innermost of the engine's errors says, for a person to read; empty where the engine does not tell."""
+    traced = str(_ask(error, "getStackTrace") or "").splitlines()
+    causes = [line.removeprefix("Caused by: ") for line in traced if line.startswith("Caused by: ")]
+    return causes[-1][:300] if causes else ""
 
 
 def _ask(error: BaseException, method: str) -> Any:

@@ -17,7 +17,17 @@ FILE_COLUMN = "_metadata"
 CORRUPT_COLUMN = f"{HUB_PREFIX}malformed_record"
 """Where Spark puts a malformed record while reading; never written."""
 
-_WIDE = ("UTF-16", "UTF16", "UTF-32", "UTF32")
+_CHARSETS = {
+    "ascii": "US-ASCII",
+    "utf-8": "UTF-8",
+    "utf-8-sig": "UTF-8",
+    "utf-16": "UTF-16",
+    "utf-16-be": "UTF-16BE",
+    "utf-16-le": "UTF-16LE",
+    "utf-32": "UTF-32",
+    "utf-32-be": "UTF-32BE",
+    "utf-32-le": "UTF-32LE",
+}
 _DELIMITERS = {"\\t": "\t", "\\u0001": "\u0001"}
 
 
@@ -29,9 +39,26 @@ def delimiter(feed: Feed) -> str:
     return codecs.decode(text, "unicode_escape") if text.startswith("\\u") and text.isascii() else text
 
 
+def escape(feed: Feed) -> str:
+    """What makes a quote within quotes part of the value; a doubled quote does unless the feed names another sign."""
+    return feed.quote if feed.escape == '"' else feed.escape
+
+
+def charset(encoding: str) -> str:
+    """The encoding as Java names it; configs spell encodings as Python knows them, which takes more spellings."""
+    try:
+        name = codecs.lookup(encoding).name
+    except LookupError:
+        return encoding
+    known = _CHARSETS.get(name)
+    if known is None and name.startswith(("iso8859-", "cp125")):
+        return name.replace("iso8859-", "ISO-8859-").replace("cp125", "windows-125")
+    return known or encoding
+
+
 def is_wide(encoding: str) -> bool:
     """Whether a line feed takes more than one byte, so that Spark can't cut the file into lines by bytes."""
-    return encoding.upper().replace("_", "-").startswith(_WIDE)
+    return charset(encoding).startswith(("UTF-16", "UTF-32"))
 
 
 def first_record(start: bytes, feed: Feed, *, complete: bool) -> tuple[str, ...] | None:  # noqa: PLR0912 — one state machine
@@ -40,7 +67,7 @@ def first_record(start: bytes, feed: Feed, *, complete: bool) -> tuple[str, ...]
     `complete` tells that `start` is the whole file; otherwise ValueError is raised where the record runs past it.
     """
     text = _decode(start, feed.encoding)
-    sep, quote, escape = delimiter(feed), feed.quote, feed.escape
+    sep, quote, escaping = delimiter(feed), feed.quote, escape(feed)
     position = _skip_blank_lines(text)
     if position == len(text):
         return None
@@ -49,7 +76,7 @@ def first_record(start: bytes, feed: Feed, *, complete: bool) -> tuple[str, ...]
     while position < len(text):
         char = text[position]
         if opened:
-            if char == escape and text[position + 1 : position + 2] == quote:
+            if char == escaping and text[position + 1 : position + 2] == quote:
                 field += quote
                 position += 2
                 continue
@@ -89,6 +116,10 @@ def header_problem(names: Sequence[str]) -> str | None:
         if name.lower() in seen and name.strip():
             problems.append(f"the header has {seen[name.lower()]!r} and {name!r}, which name one column")
         seen.setdefault(name.lower(), name)
+    garbled = [name for name in names if "\ufffd" in name or "\0" in name]
+    if garbled:
+        shown = ", ".join(repr(name[:20]) for name in garbled[:5])
+        problems.append(f"the header is no text in the feed's encoding (see its option of that name): {shown}")
     own = [name for name in names if name.lower() in HUB_COLUMNS]
     if own:
         problems.append(f"the hub itself adds {', '.join(own)} to the table")
@@ -115,5 +146,5 @@ def _skip_blank_lines(text: str) -> int:
 
 def _decode(start: bytes, encoding: str) -> str:
     # `utf-8-sig` and `utf-16` take the byte order mark away; the fixed-endian ones leave it in the text.
-    name = "utf-8-sig" if encoding.upper().replace("_", "-") in {"UTF-8", "UTF8"} else encoding
+    name = "utf-8-sig" if charset(encoding) == "UTF-8" else encoding
     return start.decode(name, "replace").removeprefix("\ufeff")

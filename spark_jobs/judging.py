@@ -1,15 +1,18 @@
 """Every record of a group with its verdict: the validating pass, the good rows, and the quarantine's rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pyspark.sql import Window
 from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
 
 from hub_core.codes import FileError
 from hub_core.model import Feed, FileFormat, FileStatus
-from spark_jobs.checks import any_of, broken_rule, rules_of, unclosed, undecodable
+from hub_core.quality import RowCountRule, UniqueRule
+from spark_jobs.checks import any_of, broken_rule, file_rules_of, rules_of, unclosed, undecodable
 from spark_jobs.claims import OpenClaim, Problem, Rejects
-from spark_jobs.headers import CORRUPT_COLUMN
+from spark_jobs.headers import CORRUPT_COLUMN, HUB_PREFIX
 from spark_jobs.reading import (
     column,
     delimited_lines,
@@ -39,6 +42,8 @@ def judged(
     rules = rules_of(feed)
     if feed.file_format is FileFormat.PARQUET:
         rows, marks = with_claims(spark, parquet_rows(spark, claims), claims), None
+        # Those of these files: `columns` may be of more files, some of which have others.
+        columns = [name for name in rows.columns if not name.startswith(HUB_PREFIX)]
     elif multiline(feed):
         rows = with_claims(spark, delimited_rows(spark, claims, columns), claims)
         marks = (F.lit(False), F.lit(False))
@@ -68,7 +73,10 @@ def judged(
 
 
 def validated(spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str]) -> dict[str, Rejects]:
-    """What is bad in each file, by tracker_id, in one pass; a file without records is absent."""
+    """What is bad in each file, by tracker_id, in one pass, and one more for each `unique` rule.
+
+    A file without records is absent.
+    """
     rows = judged(spark, claims, columns)
     bad = F.col("_hub_rule").isNotNull()
     example = F.concat(F.col("_hub_reason"), F.lit(": "), F.substring("_hub_raw", 1, _EXAMPLE_CHARACTERS))
@@ -79,7 +87,7 @@ def validated(spark: "SparkSession", claims: Sequence[OpenClaim], columns: Seque
         F.count_if(F.col("_hub_half") & ~bad).alias("halves"),
         F.first(F.when(bad, example), ignorenulls=True).alias("example"),
     )
-    return {
+    found = {
         row["_hub_tracker_id"]: Rejects(
             records=row["records"],
             bad=row["bad"] + (row["halves"] if row["opened"] else 0),
@@ -88,6 +96,72 @@ def validated(spark: "SparkSession", claims: Sequence[OpenClaim], columns: Seque
         )
         for row in counted.collect()
     }
+    for rule in _unique_rules(claims[0].feed):
+        for row in _repeats(rows, rule).collect():
+            one = found[row["_hub_tracker_id"]]
+            if one.repeated is None:
+                found[row["_hub_tracker_id"]] = replace(
+                    one, repeated=rule.name, repeats=row["repeats"], first_repeat=row["example"]
+                )
+    return found
+
+
+def _repeats(rows: "DataFrame", rule: UniqueRule) -> "DataFrame":
+    """By file, the good records that have a key which others have too, counted, and one such key."""
+    keys = rows.where(F.col("_hub_rule").isNull() & _keyed(rule)).groupBy(
+        "_hub_tracker_id", F.struct(*[column(name) for name in rule.columns]).alias("_hub_key")
+    )
+    return (
+        keys.agg(F.count("*").alias("records"))
+        .where("records > 1")
+        .groupBy("_hub_tracker_id")
+        .agg(F.sum("records").alias("repeats"), F.to_json(F.min("_hub_key")).alias("example"))
+    )
+
+
+def with_repeats(rows: "DataFrame", feed: Feed, rejects: Mapping[str, Rejects]) -> "DataFrame":
+    """Judged records, those that break their file's `unique` rule judged so too."""
+    for rule in _unique_rules(feed):
+        files = [tracker_id for tracker_id, found in rejects.items() if found.repeated == rule.name]
+        if not files:
+            continue
+        good = F.col("_hub_rule").isNull()
+        alike = Window.partitionBy("_hub_tracker_id", good, *[column(name) for name in rule.columns])
+        counted = rows.withColumn("_hub_alike", F.count("*").over(alike))
+        repeated = good & _keyed(rule) & (F.col("_hub_alike") > 1) & F.col("_hub_tracker_id").isin(files)
+        reason = F.concat(F.lit(f"{rule.name}: {rule.expression}, and "), F.col("_hub_alike"), F.lit(" records"))
+        rows = counted.withColumns(
+            {
+                "_hub_reason": F.when(repeated, F.concat(reason, F.lit(" have this key"))).otherwise(
+                    F.col("_hub_reason")
+                ),
+                "_hub_rule": F.when(repeated, F.lit(rule.name)).otherwise(F.col("_hub_rule")),
+            }
+        ).drop("_hub_alike")
+    return rows
+
+
+def _unique_rules(feed: Feed) -> list[UniqueRule]:
+    return [rule for rule in file_rules_of(feed) if isinstance(rule, UniqueRule)]
+
+
+def _keyed(rule: UniqueRule) -> "Column":
+    return ~any_of([column(name).isNull() for name in rule.columns])
+
+
+def broken_file_rule(found: Rejects, feed: Feed) -> Problem | None:
+    """The problem of a file that breaks one of the feed's rules over a file as a whole. Pure."""
+    row_count = found.records - found.bad
+    for rule in file_rules_of(feed):
+        if isinstance(rule, RowCountRule) and not rule.holds(row_count):
+            message = f"{rule.name}: {rule.expression}, and the file has {row_count:,} good records"
+        elif rule.name == found.repeated:
+            message = f"{rule.name}: {rule.expression}, and {found.repeats:,} records share keys. "
+            message += f"First: {found.first_repeat[:_EXAMPLE_CHARACTERS]}"
+        else:
+            continue
+        return Problem(FileError.FILE_RULE, message, FileStatus.QUARANTINED, found.bad + found.repeats)
+    return None
 
 
 def too_many(found: Rejects, feed: Feed) -> Problem | None:

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -12,13 +13,14 @@ from hub_core.codes import FileError
 from hub_core.errors import Transient
 from hub_core.model import FileStatus
 from hub_core.ports import Row
-from hub_core.statements import BATCH_OUTCOME, table_names
+from hub_core.statements import table_names
 from spark_jobs.claim_changes import Change, ClaimChanges
-from spark_jobs.claims import Group, OpenClaim, new_groups, read_claim, started_groups
+from spark_jobs.claims import Group, OpenClaim, named_groups, new_groups, read_claim
+from spark_jobs.failures import first_line, is_passing
 from spark_jobs.loading import GroupLoader
 from spark_jobs.quarantine import Quarantine
 from spark_jobs.spark_sql import SparkSql
-from spark_jobs.statements import BATCH_LOB, OPEN_CLAIMS
+from spark_jobs.statements import OPEN_CLAIMS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -32,7 +34,7 @@ ROUNDS = 5
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """The batch as the tracker has it when the run ends."""
+    """What the run has finished; what an earlier run of the batch did, or one at the same time, is not its account."""
 
     batch_id: str
     files: dict[str, int]
@@ -67,32 +69,36 @@ class Loader:
 
     def run(self) -> LoadResult:
         """Finish every open claim of the batch. Raises where the run itself broke; claims are then left open."""
-        for row in self._query(BATCH_LOB):  # one: a load is of one LOB; none where nothing was claimed
-            self._load(str(row["lob"]))
-        return self._result()
+        try:
+            claimed = self._query(OPEN_CLAIMS)
+            return self._result(self._load(claimed) if claimed else ())
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            message = f"the run can't go on, and its open claims wait for the next one: {first_line(error)}"
+            raise Transient("RUN_BROKE", message) from error
 
-    def _load(self, lob: str) -> None:
-        changes = ClaimChanges(self._sql, self._catalog, lob, self._batch_id, self._run_id)
+    def _load(self, claimed: Sequence[Row]) -> Sequence[Change]:
+        changes = ClaimChanges(self._sql, self._catalog, str(claimed[0]["lob"]), self._batch_id, self._run_id)
         try:
             quarantine = Quarantine(self._spark, self._catalog, self._batch_id)
             groups = GroupLoader(self._spark, self._sql, changes, quarantine, batch_id=self._batch_id, say=self._timed)
-            _Batch(lambda: self._query(OPEN_CLAIMS, lob=lob), changes, groups, self._timed).finish()
+            _Batch(lambda: self._query(OPEN_CLAIMS), changes, groups, self._timed).finish(claimed)
         finally:
             changes.close()
         changes.check()
+        return changes.written
 
-    def _query(self, statement: str, **parameters: str) -> Sequence[Row]:
-        return self._sql.query(
-            statement.format_map(table_names(self._catalog)), {"batch_id": self._batch_id, **parameters}
-        )
+    def _query(self, statement: str) -> Sequence[Row]:
+        return self._sql.query(statement.format_map(table_names(self._catalog)), {"batch_id": self._batch_id})
 
-    def _result(self) -> LoadResult:
-        rows = self._query(BATCH_OUTCOME)
+    def _result(self, written: Sequence[Change]) -> LoadResult:
+        final = [change for change in written if change.load_status is not FileStatus.CLAIMED]
         return LoadResult(
             batch_id=self._batch_id,
-            files={str(row["load_status"]): int(str(row["files"])) for row in rows},
-            rows=sum(int(str(row["row_count"])) for row in rows),
-            rejected=sum(int(str(row["rejected"])) for row in rows),
+            files=dict(Counter(change.load_status.value for change in final)),
+            rows=sum(change.row_count or 0 for change in final),
+            rejected=sum(change.rejected_count or 0 for change in final),
             seconds=round(time.monotonic() - self._began, 1),
         )
 
@@ -110,29 +116,33 @@ class _Batch:
     groups: GroupLoader
     say: Callable[[str], None]
 
-    def finish(self) -> None:
+    def finish(self, rows: Sequence[Row]) -> None:
+        """Load what the rows of `OPEN_CLAIMS` claim, and go on until no claim is left for this run."""
         for _ in range(ROUNDS):
-            if not self._load_all(self._take()):
+            if not self._load_all(self._take(rows)):
                 return
+            rows = self.read_open_claims()
         raise Transient("CLAIMS_OPEN", "another run of the batch keeps changing its claims; start it again")
 
-    def _take(self) -> list[Group]:
-        """The batch's open claims as groups, each of which has its commit_id in the tracker."""
-        rows = self.read_open_claims()
+    def _take(self, rows: Sequence[Row]) -> list[Group]:
+        """The open claims as groups, each of which has its commit_id in the tracker."""
         claims = self._without_feedless(rows)
         claims = self._without_skipped(claims)
-        started = started_groups(claims)
+        named = named_groups(claims)
+        # Claims get a commit_id as they are made; those of an earlier release, or made by hand, have none.
         fresh = new_groups(claim for claim in claims if claim.commit_id is None)
-        self.say(f"{len(claims)} open claims: {len(started)} commits to repeat, {len(fresh)} new groups")
+        self.say(f"{len(claims)} open claims in {len(named) + len(fresh)} groups")
         marks = [
             Change(claim.tracker_id, None, FileStatus.CLAIMED, group.commit_id)
             for group in fresh
             for claim in group.claims
         ]
-        if marks and not self.changes.put(marks).result():
+        marked = self.changes.put(marks)
+        self.changes.flush()
+        if not marked.result():
             # Another run of this batch was faster with some of them: what they come in is for the tracker to say.
-            return started_groups(self._without_feedless(self.read_open_claims()))
-        return started + fresh
+            return named_groups(self._without_feedless(self.read_open_claims()))
+        return named + fresh
 
     def _without_feedless(self, rows: Sequence[Row]) -> list[OpenClaim]:
         claims: list[OpenClaim] = []
@@ -157,11 +167,11 @@ class _Batch:
         return claims
 
     def _without_skipped(self, claims: list[OpenClaim]) -> list[OpenClaim]:
-        skipped = [claim for claim in claims if claim.skipped and claim.commit_id is None]
+        skipped = [claim for claim in claims if claim.skipped]
         self.changes.put(
             [
                 Change(
-                    claim.tracker_id, None, FileStatus.SUCCESS, None, row_count=0, rejected_count=0,
+                    claim.tracker_id, claim.commit_id, FileStatus.SUCCESS, None, row_count=0, rejected_count=0,
                     error_message="an earlier version of this file is loaded, and the feed's on_redelivery is skip",
                 )
                 for claim in skipped

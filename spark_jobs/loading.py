@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
 
 from hub_core.codes import FileError
-from hub_core.model import FileFormat, FileStatus
+from hub_core.model import FileFormat, FileStatus, SchemaDrift
 from hub_core.ports import Sql
-from spark_jobs.checks import any_of, broken_rule, rules_of, suspicious
+from spark_jobs.checks import any_of, broken_rule, file_rules_of, rules_of, suspicious
 from spark_jobs.claim_changes import Change, ClaimChanges
 from spark_jobs.claims import Diagnosis, Group, OpenClaim, Piece, Problem, Rejects
 from spark_jobs.destination import Destination, Fit, Refused
@@ -18,8 +18,9 @@ from spark_jobs.failures import first_line, is_passing
 from spark_jobs.headers import header_problem
 from spark_jobs.judging import judged, torn_files
 from spark_jobs.quarantine import Quarantine
-from spark_jobs.reading import changed, column, delimited_rows, parquet_rows, with_claims
+from spark_jobs.reading import changed, column, delimited_rows, fields_kept, parquet_rows, with_claims
 from spark_jobs.spark_paths import total_partitions
+from spark_jobs.types import ddl
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -29,7 +30,7 @@ MAX_SPLITS = 12
 
 
 class NeedsValidation(Exception):
-    """The feed allows some bad records, so a validating pass decides which files are loaded."""
+    """The feed allows some bad records, or has rules over files: a validating pass decides which files are loaded."""
 
 
 class NothingToGoBy(Exception):
@@ -78,7 +79,7 @@ class GroupLoader:
                 if is_passing(error):
                     raise
                 self._say(f"{one.dest_table}: {len(one.claims)} files not in one go: {first_line(error)[:200]}")
-                parts = self._divide(one, self._diagnosis(one, error))
+                parts = self._divided(one, error)
                 if parts is None:
                     lost.append(one)
                 else:
@@ -93,6 +94,8 @@ class GroupLoader:
         if group.replaced and self._diagnostician.other_versions(filled):
             # Found only after the commit, a file that is gone would have taken its earlier rows with it.
             raise NothingToGoBy("a file that replaces another is not the one that was claimed")
+        if group.rejects is None and file_rules_of(group.feed):
+            raise NeedsValidation(group.feed.table)
         if not filled or group.columns == ():
             return self._bring_nothing(group, destination)
         if group.feed.file_format is FileFormat.PARQUET:
@@ -103,6 +106,8 @@ class GroupLoader:
         if group.rejects:
             self._quarantine.write(Piece(group.claims, group.columns), group.rejects)
         note = f"not in the table, and schema_drift is ignore: {', '.join(fit.ignored)}" if fit.ignored else None
+        if note and group.feed.file_format is FileFormat.PARQUET and len(group.claims) > 1:
+            note += f" (of this file, or of one of the {len(group.claims) - 1:,} that were read with it)"
         counted = destination.rows_of(self._batch_id)
         if not any(counted.get(tracker_id) for tracker_id in group.tracker_ids):
             self._require_emptiness(group, filled)
@@ -155,7 +160,9 @@ class GroupLoader:
         problem = header_problem(schema.names)
         if problem:
             raise Refused(Problem(FileError.BAD_HEADER, problem, FileStatus.QUARANTINED))
-        fit = destination.fit({field.name: field.dataType.simpleString() for field in schema}, feed.schema_drift)
+        if group.rejects is None and self._diagnostician.without_ruled_columns(group.claims):
+            raise NeedsValidation(feed.table)
+        fit = destination.fit({field.name: ddl(field.dataType) for field in schema}, feed.schema_drift)
         refused = [changed()]
         if group.rejects is None:
             rows = with_claims(self._spark, parquet_rows(self._spark, group.claims, schema), group.claims)
@@ -168,10 +175,15 @@ class GroupLoader:
 
     def _as_table(self, rows: "DataFrame", fit: Fit, refused: "Column", group: Group) -> "DataFrame":
         """The rows as the table has them; a refused one fails the job that writes them, before it commits."""
+
+        def fitted(name: str, kind: str) -> "Column":
+            if "<" not in kind:
+                return column(name).cast(kind)
+            return fields_kept(column(name), kind) if group.feed.schema_drift is SchemaDrift.IGNORE else column(name)
+
         stop = F.raise_error(F.concat(F.lit("refused record in "), F.col("_hub_path"))).cast("string")
         table = rows.select(
-            *[column(name).cast(kind).alias(target) if "<" not in kind else column(name).alias(target)
-              for name, (target, kind) in fit.targets.items()],
+            *[fitted(name, kind).alias(target) for name, (target, kind) in fit.targets.items()],
             F.col("_hub_path").alias("_source_file"),
             F.timestamp_seconds(F.col("_hub_modified")).alias("_file_modified"),
             F.when(refused, stop).otherwise(F.col("_hub_tracker_id")).alias("_tracker_id"),
@@ -185,7 +197,8 @@ class GroupLoader:
         """Tell the tracker; files that brought no row are looked at once more."""
         group, rejects = brought.group, brought.group.rejects or {}
         none = [claim for claim in group.claims if not brought.rows.get(claim.tracker_id)]
-        missing = {claim.tracker_id: problem for claim, problem in self._diagnostician.other_versions(none)}
+        problems = [*self._diagnostician.misnamed(none), *self._diagnostician.other_versions(none)]
+        missing = {claim.tracker_id: problem for claim, problem in problems}
         none = [claim for claim in none if claim.tracker_id not in missing and claim.tracker_id not in rejects]
         overlooked = Problem(FileError.LOAD_ERROR, "the file holds records, but none of them reached the table")
         if len(none) < len(group.claims):
@@ -223,9 +236,17 @@ class GroupLoader:
         except Exception as unexpected:
             if is_passing(unexpected):
                 raise
-            problem = Problem(FileError.LOAD_ERROR, first_line(unexpected))
-            return Diagnosis((), tuple((claim, problem) for claim in group.claims))
+            return _given_up(group, unexpected)
         return diagnosis
+
+    def _divided(self, group: Group, error: Exception) -> list[Group] | None:
+        """As `_divide`; where even that fails, the group's files do, and no others."""
+        try:
+            return self._divide(group, self._diagnosis(group, error))
+        except Exception as unexpected:
+            if is_passing(unexpected):
+                raise
+            return self._divide(group, _given_up(group, unexpected))
 
     def _divide(self, group: Group, diagnosis: Diagnosis) -> list[Group] | None:
         """The groups to go on with; None where the tracker shows that another run has decided meanwhile."""
@@ -251,6 +272,11 @@ class GroupLoader:
         for claim, problem in diagnosis.bad[:5]:
             self._say(f"{claim.path}: {problem.status} {problem.code}: {problem.message}")
         return parts if self._changes.put(changes).result() else None
+
+
+def _given_up(group: Group, error: Exception) -> Diagnosis:
+    problem = Problem(FileError.LOAD_ERROR, first_line(error))
+    return Diagnosis((), tuple((claim, problem) for claim in group.claims))
 
 
 def _failed(claim: OpenClaim, problem: Problem) -> Change:

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
 
 from hub_core.statements import table_names
 from spark_jobs.claims import Piece, Rejects
-from spark_jobs.judging import judged, torn_files
+from spark_jobs.judging import judged, torn_files, with_repeats
 from spark_jobs.spark_sql import retrying
 
 if TYPE_CHECKING:
@@ -27,11 +27,13 @@ class Quarantine:
 
     def write(self, piece: Piece, rejects: Mapping[str, Rejects]) -> None:
         """Have exactly the bad records of the files that have some in the table."""
-        claims = [claim for claim in piece.claims if claim.tracker_id in rejects and rejects[claim.tracker_id].bad]
+        found = {claim: rejects[claim.tracker_id] for claim in piece.claims if claim.tracker_id in rejects}
+        claims = [claim for claim, one in found.items() if one.bad or one.repeats]
         if not claims:
             return
         columns = piece.columns or ()
-        bad = judged(self._spark, claims, columns, torn_files(dict(rejects))).where(F.col("_hub_rule").isNotNull())
+        records = with_repeats(judged(self._spark, claims, columns, torn_files(dict(rejects))), claims[0].feed, rejects)
+        bad = records.where(F.col("_hub_rule").isNotNull())
         rows = bad.select(
             F.col("_hub_tracker_id").alias("tracker_id"),
             F.lit(self._batch_id).alias("batch_id"),

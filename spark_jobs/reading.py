@@ -1,16 +1,19 @@
 """DataFrames over a group's files: one read, with each file's claim beside its rows."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from pyspark.errors import PySparkException
 from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
 from pyspark.sql.types import StringType, StructField, StructType
 
-from hub_core.model import Feed
+from hub_core.model import Feed, FileFormat
 from spark_jobs.claims import OpenClaim
-from spark_jobs.headers import CORRUPT_COLUMN, delimiter, is_wide
+from spark_jobs.headers import CORRUPT_COLUMN, charset, delimiter, escape, is_wide
 from spark_jobs.spark_paths import Sources, sources, spelled
+from spark_jobs.types import within
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -18,23 +21,32 @@ if TYPE_CHECKING:
 NO_NULL = "\ufdd0null\ufdd0"
 """A token that no file holds: Spark's own default, the empty string, would make a quoted empty field NULL too."""
 
+_CHARSETS_OF_SPARK = frozenset({"US-ASCII", "ISO-8859-1", "UTF-8", "UTF-16", "UTF-16BE", "UTF-16LE", "UTF-32"})
+"""What Spark 4 reads of its own accord; the others of its Java only by a setting."""
+
 ONE_COLUMN = "\ufdd1"
 """A delimiter that no file holds, to read whole lines with the CSV reader's encodings, headers and compression."""
+
+
+ABSENT = "\ufdd2"
+"""A quote, or an escape, that no file holds: where there is none, Spark takes NUL for it, which files may hold."""
 
 
 def delimited_options(feed: Feed, *, check_header: bool) -> dict[str, str]:
     """How Spark reads the feed's records; with `check_header` it refuses a file whose header is another."""
     return {
-        "sep": delimiter(feed),
+        # To Spark a backslash begins a way to write another character.
+        "sep": delimiter(feed).replace("\\", "\\\\"),
         "header": _flag(feed.has_header),
         # Off, every file's header is compared with the schema, as long as the schema is read whole: the column of
         # malformed records sees to that, since it switches column pruning off.
         "enforceSchema": _flag(not (check_header and feed.has_header)),
         "mode": "PERMISSIVE",
         "columnNameOfCorruptRecord": CORRUPT_COLUMN,
-        "encoding": feed.encoding,
+        "encoding": charset(feed.encoding),
         "quote": feed.quote,
-        "escape": feed.escape,
+        "escape": escape(feed),
+        "charToEscapeQuoteEscaping": ABSENT if escape(feed) == feed.quote else escape(feed),
         "multiLine": _flag(multiline(feed)),
         "ignoreLeadingWhiteSpace": "false",
         "ignoreTrailingWhiteSpace": "false",
@@ -53,7 +65,7 @@ def multiline(feed: Feed) -> bool:
 def delimited_rows(spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str]) -> "DataFrame":
     """The group's records: `columns`, the malformed record, and `_metadata`."""
     schema = StructType([StructField(name, StringType()) for name in (*columns, CORRUPT_COLUMN)])
-    reader = _reader(spark).options(**delimited_options(claims[0].feed, check_header=True)).schema(schema)
+    reader = _delimited_reader(spark, delimited_options(claims[0].feed, check_header=True)).schema(schema)
     return _pruned(claims, lambda places: reader.csv(list(places.paths)))
 
 
@@ -63,13 +75,13 @@ def delimited_lines(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "Data
     options = delimited_options(claims[0].feed, check_header=False)
     options |= {
         "sep": ONE_COLUMN,
-        "quote": "",
-        "escape": "",
+        "quote": ABSENT,
+        "escape": ABSENT,
         "nullValue": NO_NULL,
         "multiLine": _flag(is_wide(claims[0].feed.encoding)),
     }
     del options["columnNameOfCorruptRecord"]
-    reader = _reader(spark).options(**options).schema(schema)
+    reader = _delimited_reader(spark, options).schema(schema)
     return _pruned(claims, lambda places: reader.csv(list(places.paths)))
 
 
@@ -81,7 +93,11 @@ def whole_files(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "DataFram
 
 def first_lines(spark: "SparkSession", claim: OpenClaim, count: int) -> bytes:
     """The first lines of one file, as bytes; reads no more of the file than they take."""
-    frame = _reader(spark).text(list(sources([claim.path]).paths)).limit(count)
+    reader = _reader(spark)
+    if is_wide(claim.feed.encoding):
+        # A carriage return may be half of a character there.
+        reader = reader.option("lineSep", "\n")
+    frame = reader.text(list(sources([claim.path]).paths)).limit(count)
     rows = frame.select(F.col("value").cast("binary").alias("value")).collect()
     return b"\n".join(bytes(row["value"]) for row in rows)
 
@@ -97,12 +113,25 @@ def listed(spark: "SparkSession", paths: Sequence[str], folder: str) -> "DataFra
     )
 
 
+def raw_starts(spark: "SparkSession", claims: Sequence[OpenClaim], count: int) -> "DataFrame":
+    """Spelled path and the first bytes of each file as it lies in storage; reads the files whole."""
+    frame = _reader(spark).format("binaryFile").load(list(sources([claim.path for claim in claims]).paths))
+    return frame.select(F.col("_metadata.file_path").alias("path"), F.substring("content", 1, count).alias("start"))
+
+
 def parquet_rows(spark: "SparkSession", claims: Sequence[OpenClaim], schema: Any = None) -> "DataFrame":
     """The group's rows, the columns of all its files matched by name."""
     reader = _reader(spark).option("mergeSchema", "true")
     reader = reader if schema is None else reader.schema(schema)
     places = sources([claim.path for claim in claims], always_explicit=True)
     return reader.parquet(*places.paths)
+
+
+def read_through(spark: "SparkSession", claims: Sequence[OpenClaim]) -> None:
+    """Read all that the files hold and keep nothing of it; raises what keeps it from being read."""
+    parquet = claims[0].feed.file_format is FileFormat.PARQUET
+    rows = parquet_rows(spark, claims) if parquet else delimited_lines(spark, claims)
+    rows.select(F.max(F.length(F.to_json(F.struct("*"))))).collect()
 
 
 def with_claims(spark: "SparkSession", rows: "DataFrame", claims: Sequence[OpenClaim]) -> "DataFrame":
@@ -130,10 +159,31 @@ def column(name: str) -> "Column":
     return F.col("`" + name.replace("`", "``") + "`")
 
 
+def fields_kept(value: "Column", kind: str) -> "Column":
+    """`value` with the fields of the nested type `kind` only."""
+    parts = within(kind)
+    if kind.startswith("struct<"):
+        fields = [fields_kept(value.getField(name), one).alias(name) for name, one in parts.items()]
+        return F.when(value.isNotNull(), F.struct(*fields))
+    if kind.startswith("array<"):
+        return F.transform(value, lambda one: fields_kept(one, parts["0"]))
+    if kind.startswith("map<"):
+        return F.transform_values(value, lambda _, one: fields_kept(one, parts["1"]))
+    return value
+
+
 def _reader(spark: "SparkSession") -> Any:
     # Spark Connect keeps the last plans of a session with their file listings; an option of its own makes each read
     # a new plan, so that a file that went since is not believed to be there.
     return spark.read.option("recursiveFileLookup", "true").option("hubRead", uuid4().hex)
+
+
+def _delimited_reader(spark: "SparkSession", options: dict[str, str]) -> Any:
+    if options["encoding"] not in _CHARSETS_OF_SPARK:
+        # Where the setting can't be made, the read is refused, with a message that lists what can be read.
+        with suppress(PySparkException):
+            spark.conf.set("spark.sql.legacy.javaCharsets", "true")
+    return _reader(spark).options(**options)
 
 
 def _pruned(claims: Sequence[OpenClaim], read: Any) -> "DataFrame":

@@ -7,23 +7,23 @@ from hub_core.statements import FEED_COLUMNS
 
 _FEED = ", ".join(f"f.{name} AS feed_{name}" for name in FEED_COLUMNS)
 
-BATCH_LOB = "SELECT DISTINCT lob FROM {load_tracker} WHERE batch_id = :batch_id"
-
-# The batch's open claims with their feeds. `earlier` are the deliveries of the same path to the same table whose rows
-# may still be there: a newer version replaces them. Times are epoch seconds, so that no session's zone matters.
+# The batch's open claims with their feeds; they are of one LOB, as a load is. `earlier` are the deliveries of the same
+# path to the same table whose rows may still be there: a newer version replaces them. Times are epoch seconds, so that
+# no session's zone matters.
 OPEN_CLAIMS = f"""
-SELECT c.tracker_id, c.source_path, c.file_size, unix_seconds(c.file_modified) AS modified_epoch, c.dest_table,
+SELECT c.lob, c.tracker_id, c.source_path, c.file_size, unix_seconds(c.file_modified) AS modified_epoch, c.dest_table,
        c.config_id, c.commit_id, e.earlier, {_FEED}
 FROM {{load_tracker}} c
 LEFT JOIN {{file_config}} f ON f.config_id = c.config_id
 LEFT JOIN (
-    SELECT t.config_id, t.source_path, t.dest_table, to_json(collect_set(
+    SELECT t.lob, t.config_id, t.source_path, t.dest_table, to_json(collect_set(
                struct(t.tracker_id AS id, t.file_size AS size, unix_seconds(t.file_modified) AS modified))) AS earlier
     FROM {{load_tracker}} t
-    WHERE t.lob = :lob AND t.load_status = 'SUCCESS' AND t.row_count > 0
-    GROUP BY t.config_id, t.source_path, t.dest_table
-) e ON e.config_id = c.config_id AND e.source_path = c.source_path AND e.dest_table = c.dest_table
-WHERE c.lob = :lob AND c.batch_id = :batch_id AND c.load_status = 'CLAIMED'
+    WHERE t.lob IN (SELECT lob FROM {{load_tracker}} WHERE batch_id = :batch_id AND load_status = 'CLAIMED')
+        AND t.load_status = 'SUCCESS' AND t.row_count > 0
+    GROUP BY t.lob, t.config_id, t.source_path, t.dest_table
+) e ON e.lob = c.lob AND e.config_id = c.config_id AND e.source_path = c.source_path AND e.dest_table = c.dest_table
+WHERE c.batch_id = :batch_id AND c.load_status = 'CLAIMED'
 """  # noqa: S608 — the names are the hub's own constants
 
 # Every change of a claim is one of these rows: it is made only where the claim is still as this run saw it, so that

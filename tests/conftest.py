@@ -5,7 +5,7 @@ stack. Tests that use one are marked `stack` and come after those that don't.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -68,12 +68,13 @@ def stack(parts: Stack) -> Stack:
 
 
 @pytest.fixture(scope="session")
-def warehouse_sql(stack: Stack) -> "Sql":
+def warehouse_sql(stack: Stack) -> Iterator["Sql"]:
     """The hub's own way to the SQL warehouse."""
     from hub_core.bootstrap import warehouse
     from hub_core.settings import Settings
 
-    return warehouse(Settings.from_environment(stack.app_environment()))
+    with closing(warehouse(Settings.from_environment(stack.app_environment()))) as sql:
+        yield sql
 
 
 @pytest.fixture(autouse=True)

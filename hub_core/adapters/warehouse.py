@@ -62,6 +62,11 @@ class WarehouseSql:
         """See `Sql.execute`: on concurrent modification the whole statement again, for two minutes, with jitter."""
         again_on_conflict(lambda: self._run(statement, parameters, fetch=False), _is_conflict, _CONFLICT_SECONDS)
 
+    def close(self) -> None:
+        """Close the connections that wait for a next statement."""
+        while (connection := self._take()) is not None:
+            _close(connection)
+
     def _run(self, statement: str, parameters: Mapping[str, Value], *, fetch: bool) -> Sequence[Row]:
         with _translated(), self._connection() as connection, connection.cursor() as cursor:
             cursor.execute(statement, dict(parameters))

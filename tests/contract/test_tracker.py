@@ -23,7 +23,9 @@ def lob() -> str:
 
 @pytest.fixture
 def feed(lob: str) -> Feed:
-    return parse_config(f"{HEADER}\n{config_row(lob=lob)}\n", lob=lob, catalog="main", allowed_roots=[ROOT]).feeds[0]
+    return parse_config(
+        f"{HEADER}\n{config_row(lob=lob)}\n", lob=lob, catalog="spark_catalog", allowed_roots=[ROOT]
+    ).feeds[0]
 
 
 @pytest.fixture
@@ -151,7 +153,7 @@ class TestTables:
     ) -> None:
         def config(*rows: str):
             text = "\n".join((HEADER, *rows))
-            return parse_config(text, lob=lob, catalog="main", allowed_roots=[ROOT])
+            return parse_config(text, lob=lob, catalog="spark_catalog", allowed_roots=[ROOT])
 
         def active() -> dict[str, bool]:
             rows = sql.query(
@@ -179,6 +181,22 @@ class TestTables:
         assert len(set(seen)) == 5
         assert tables.files(batch, FileStatus.SUCCESS, "", 10) == []
         assert len(tables.files(batch, FileStatus.CLAIMED, "", 10)) == 5
+
+    def test_what_is_claimed_at_once_of_a_feed_comes_in_one_commit_apart_from_what_was_loaded_before(
+        self, tables: Tracker, feed: Feed, sql: Sql
+    ) -> None:
+        other = replace(feed, subcategory="other")
+        batch = uuid.uuid4().hex
+        first = [Claim(feed, _file("a.csv"), 1), Claim(feed, _file("b.csv"), 1), Claim(other, _file("a.csv"), 1)]
+        tables.claim(feed.lob, batch, [*first, Claim(feed, _file("again.csv"), 1, again=True)])
+        tables.claim(feed.lob, batch, [*first, Claim(feed, _file("later.csv"), 1)])
+        rows = sql.query(
+            "SELECT commit_id, count(*) AS files FROM bronze_metadata.load_tracker "
+            "WHERE lob = :lob AND batch_id = :batch GROUP BY commit_id",
+            {"lob": feed.lob, "batch": batch},
+        )
+        assert sorted(int(str(row["files"])) for row in rows) == [1, 1, 1, 2]
+        assert all(row["commit_id"] for row in rows)
 
     def test_twenty_thousand_files_are_claimed_by_one_statement(self, tables: Tracker, feed: Feed) -> None:
         batch = uuid.uuid4().hex

@@ -15,12 +15,12 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 from databricks.sdk import WorkspaceClient
 
+from hub_core.adapters.warehouse import WarehouseSql
 from hub_core.bootstrap import build, warehouse
 from hub_core.hub import Hub
 from hub_core.load import Load, new_id
 from hub_core.messages import LoadMessage
 from hub_core.model import Trigger
-from hub_core.ports import Sql
 from hub_core.request import LoadRequest
 from hub_core.settings import Settings
 from local_stack.stack import Stack
@@ -34,7 +34,7 @@ class Service:
     """One LOB of its own on the stack."""
 
     stack: Stack
-    sql: Sql
+    sql: WarehouseSql
     hub: Hub
     lob: str = field(default_factory=lambda: f"lob{uuid.uuid4().hex[:10]}")
 
@@ -46,6 +46,7 @@ class Service:
     def close(self) -> None:
         self.http.close()
         self.blobs.close()
+        self.sql.close()
 
     # storage
 

@@ -4,14 +4,14 @@ import pytest
 
 from hub_core.codes import FileError
 from hub_core.model import Feed, FileFormat, FileStatus, OnRedelivery, SchemaDrift
-from spark_jobs.claims import OpenClaim, Rejects, commit_id, new_groups, redelivery, started_groups
+from spark_jobs.claims import OpenClaim, Rejects, commit_id, named_groups, new_groups, redelivery
 from spark_jobs.destination import HUB_TYPES, Refused, decide
 from spark_jobs.failures import is_conflict, is_passing
-from spark_jobs.headers import delimiter, first_record, header_problem
+from spark_jobs.headers import charset, delimiter, first_record, header_problem
 from spark_jobs.judging import too_many
 from spark_jobs.spark_paths import literal, sources, spelled, total_partitions
 from spark_jobs.spark_sql import immediate, is_query
-from spark_jobs.types import unsupported, wider
+from spark_jobs.types import kept, lacking, merges, unsupported, wider, within
 
 
 def a_feed(**options: object) -> Feed:
@@ -57,6 +57,7 @@ def a_claim(number: int, **options: object) -> OpenClaim:
         ("é;b\n".encode("utf-16"), {"delimiter": ";", "encoding": "UTF-16"}, ("é", "b")),
         (b"id,,x\n", {}, ("id", "", "x")),
         (b'"a\\"b",c\n', {"escape": "\\"}, ('a"b', "c")),
+        (b"'a''b',c\n", {"quote": "'"}, ("a'b", "c")),
         (b"", {}, None),
         (b"\n \n", {}, None),
     ],
@@ -78,6 +79,17 @@ def test_a_delimiter_may_be_written_out(written: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "java"),
+    [
+        ("latin-1", "ISO-8859-1"), ("iso8859_15", "ISO-8859-15"), ("cp1252", "windows-1252"), ("u16", "UTF-16"),
+        ("utf_8_sig", "UTF-8"), ("UTF-16LE", "UTF-16LE"), ("Shift_JIS", "Shift_JIS"), ("IBM-Thai", "IBM-Thai"),
+    ],
+)  # fmt: skip
+def test_an_encoding_is_named_as_java_names_it(written: str, java: str) -> None:
+    assert charset(written) == java
+
+
+@pytest.mark.parametrize(
     ("names", "part"),
     [
         (("id", " "), "column 2"),
@@ -86,6 +98,8 @@ def test_a_delimiter_may_be_written_out(written: str, meant: str) -> None:
         (("_metadata", "a"), "_metadata: columns of such names"),
         (("a", "_HUB_path"), "_HUB_path: columns of such names"),
         (("_metadata2", "hub_a", "_a"), None),
+        (("id", "na\ufffdme"), "encoding"),
+        (("PK\0",), "encoding"),
         (("a b",), None),
     ],
 )
@@ -151,6 +165,45 @@ def test_types_that_delta_lacks_are_known() -> None:
     ]  # fmt: skip
 
 
+def test_a_nested_type_is_taken_apart_whatever_its_fields_are_called() -> None:
+    assert within("struct<a:decimal(10,2),`b:c,``<`:map<string,struct<x:int>>>") == {
+        "a": "decimal(10,2)", "b:c,`<": "map<string,struct<x:int>>"
+    }  # fmt: skip
+    assert within("map<string,array<int>>") == {"0": "string", "1": "array<int>"}
+    assert within("int") == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "existing", "together"),
+    [
+        ("struct<a:int>", "struct<A:bigint,b:string>", True),
+        ("struct<a:bigint,c:int>", "struct<a:int>", True),
+        ("array<float>", "array<double>", True),
+        ("map<string,int>", "map<string,bigint>", True),
+        ("struct<a:string>", "struct<a:int>", False),
+        # Delta would cast the file's values to the table's type, and lose what is behind the point.
+        ("array<double>", "array<int>", False),
+        ("array<decimal(9,4)>", "array<decimal(10,2)>", False),
+        ("array<int>", "int", False),
+        ("array<int>", "map<int,int>", False),
+    ],
+)
+def test_nested_types_merge_only_without_loss(kind: str, existing: str, together: bool) -> None:
+    assert merges(kind, existing) is together
+
+
+def test_fields_that_the_table_lacks_are_named_and_can_be_left_out() -> None:
+    kind, existing = "struct<a:int,`b c`:int,l:array<struct<x:int,y:int>>>", "struct<A:int,l:array<struct<x:int>>>"
+    assert lacking(kind, existing, "s") == ["s.b c", "s.l.y"]
+    assert kept(kind, existing) == "struct<a:int,l:array<struct<x:int>>>"
+    table = {"s": existing}
+    ignoring = decide({"s": kind}, table, SchemaDrift.IGNORE)
+    assert (ignoring.targets, ignoring.ignored) == ({"s": ("s", kept(kind, existing))}, ("s.b c", "s.l.y"))
+    with pytest.raises(Refused, match=r"s\.b c, s\.l\.y"):
+        decide({"s": kind}, table, SchemaDrift.FAIL)
+    assert decide({"s": kind}, table, SchemaDrift.ADD).targets == {"s": ("s", kind)}
+
+
 def test_a_files_columns_meet_the_tables_by_name_up_to_case() -> None:
     existing = {"ID": "int", "name": "string", **HUB_TYPES}
     fit = decide({"id": "bigint", "new": "string"}, existing, SchemaDrift.ADD)
@@ -191,7 +244,7 @@ def test_groups_are_by_table_feed_and_replacing_and_a_commit_is_named_by_its_fil
     assert {group.commit_id for group in new_groups(reversed(claims))} == {group.commit_id for group in groups}
     assert commit_id(claims) != commit_id(claims, after="x")
     taken = [claim for group in groups for claim in group.claims]
-    assert sorted(group.commit_id for group in started_groups(taken)) == sorted(group.commit_id for group in groups)
+    assert sorted(group.commit_id for group in named_groups(taken)) == sorted(group.commit_id for group in groups)
 
 
 class EngineError(Exception):

@@ -236,6 +236,12 @@ def test_a_file_overwritten_in_place_is_a_new_version_with_attempts_of_its_own(t
     assert [claim.attempt for claim in due(NEWER, *rows, trigger=trigger).claims] == [1]
 
 
+def test_a_claim_says_whether_a_version_was_loaded_before() -> None:
+    assert [claim.again for claim in due(NEWER, tracked(FILE, FileStatus.SUCCESS)).claims] == [True]
+    assert [claim.again for claim in due(FILE, tracked(FILE, FileStatus.SUCCESS), force=True).claims] == [True]
+    assert [claim.again for claim in due(NEWER, tracked(FILE, FileStatus.FAILED)).claims] == [False]
+
+
 def test_a_newer_version_waits_while_an_older_one_is_claimed() -> None:
     plan = due(NEWER, tracked(FILE, FileStatus.CLAIMED, run_id="7"))
     assert (plan.claims, plan.held_by) == ([], {"earlier": "7"})
