@@ -30,6 +30,7 @@ setup: .tools/.fetched ## Python packages, Java, Node, Spark's jars, Azurite
 lock: | $(UV) ## compile requirements.txt and requirements-dev.txt from pyproject.toml
 	$(LOCK) --extra service pyproject.toml -o requirements.txt
 	$(LOCK) --extra service --extra cli --group local --group dev --group demo -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(LOCK) --no-annotate benchmarks/dlt.in -o benchmarks/requirements-dlt.txt
 
 up: setup ## the whole service on this machine, until interrupted; addresses in .local/stack.json
 	.venv/bin/hubctl up
@@ -46,7 +47,12 @@ test-unit: .venv/.synced ## the tests that need no stack
 test-faults: setup ## exactly once, proved by killing loaders and Spark; 20 minutes
 	$(PY) -m pytest tests/faults
 
-bench: setup ## speed: ratios, and benchmarks/results.json
+.tools/dlt/.synced: benchmarks/requirements-dlt.txt | $(UV)
+	$(UV) venv -q --allow-existing -p 3.13 .tools/dlt
+	$(UV) pip sync -q --compile-bytecode --require-hashes -p .tools/dlt benchmarks/requirements-dlt.txt
+	touch $@
+
+bench: setup .tools/dlt/.synced ## speed: ratios, benchmarks/results.json and docs/benchmarks.md; half an hour
 	$(PY) -m benchmarks
 
 check: .venv/.synced ## lint, types, import rules, stale requirements

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import httpx
+from databricks.sdk import WorkspaceClient
 from rich.console import Console
 
 from hub_core.adapters.warehouse import WarehouseSql
@@ -23,9 +23,21 @@ from local_stack.stack import Stack
 LOB = "falcon"
 _HEADER = (
     "lob,category,subcategory,file_pattern,source_path,file_format,delimiter,has_header,"
-    "dest_catalog,dest_schema,dest_table,is_active"
+    "dest_catalog,dest_schema,dest_table,is_active,max_reject_percent,quality_rules"
 )
 FINAL = {"SUCCESS", "PARTIAL", "FAILED", "CANCELED", "EMPTY"}
+
+
+@dataclass(frozen=True, slots=True)
+class BenchFeed:
+    """A row of the LOB's CSV; its subcategory is the name of its table."""
+
+    name: str
+    folder: str
+    pattern: str = "*.csv"
+    category: str = "bench"
+    max_reject_percent: str = ""
+    quality_rules: str = ""
 
 
 @dataclass
@@ -82,18 +94,23 @@ class Bench:
         return warehouse(self.settings)
 
     @cached_property
+    def workspace(self) -> WorkspaceClient:
+        """The Jobs API."""
+        return WorkspaceClient(host=self.stack.databricks_host, token=self.stack.databricks_token)
+
+    @cached_property
     def spark(self) -> Any:
         """A Spark session of our own on the stack's server."""
         from pyspark.sql.connect.session import SparkSession
 
         return SparkSession.builder.remote(self.stack.spark_remote).create()
 
-    def configure(self, feeds: Iterable[tuple[str, str, str]]) -> None:
-        """Put the LOB's CSV: subcategory, folder below the LOB's, and pattern of each feed."""
+    def configure(self, feeds: Iterable[BenchFeed]) -> None:
+        """Put the LOB's CSV."""
         rows = [
-            f'{LOB},bench,{name},{pattern},{self.folder(folder)}/,delimited,",",true,'
-            f"${{catalog}},{LOB}_bronze,{name},true"
-            for name, folder, pattern in feeds
+            f'{LOB},{feed.category},{feed.name},{feed.pattern},{self.folder(feed.folder)}/,delimited,",",true,'
+            f"${{catalog}},{LOB}_bronze,{feed.name},true,{feed.max_reject_percent},{feed.quality_rules}"
+            for feed in feeds
         ]
         self.landing.put(f"{self.stack.config_root}/{LOB}_config.csv", "\n".join((_HEADER, *rows)).encode())
 
@@ -117,6 +134,41 @@ class Bench:
             load = self.http.get(f"/api/loads/{load['id']}").json()
         return load
 
+    def loaded(self, files: int, **request: Any) -> dict[str, Any]:
+        """As `load`, of all dates; raises unless so many files are SUCCESS, and no other."""
+        load = self.load(begin_date="2000-01-01", **request)
+        if load["state"] != "SUCCESS" or load["files"]["success"] != files:
+            raise RuntimeError(f"the load went wrong: {load}")
+        return load
+
+    def run_seconds(self, load: Mapping[str, Any]) -> float:
+        """How long the load's run took, from its start (Jobs API) to the last file's end in the tracker."""
+        started = self.workspace.jobs.get_run(int(load["run_id"])).start_time
+        [row] = self.sql.query(
+            "SELECT unix_millis(max(updated_ts)) AS ended FROM bronze_metadata.load_tracker WHERE batch_id = :batch_id",
+            {"batch_id": load["id"]},
+        )
+        if started is None:
+            raise RuntimeError(f"the run has no start: {load}")
+        return (int(str(row["ended"])) - started) / 1000
+
+    def bare(self, folder: str, table: str) -> None:
+        """What the loader is held against: one read of the folder, one append to a Delta table."""
+        frame = self.spark.read.option("header", True).csv(f"{self.folder(folder)}/")
+        self._append(frame, table)
+
+    def bare_file(self, path: str, table: str) -> None:
+        """The same of one file below the LOB's folder."""
+        self._append(self.spark.read.option("header", True).csv(self.folder(path)), table)
+
+    def _append(self, frame: Any, table: str) -> None:
+        self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {LOB}_bronze")
+        frame.write.format("delta").mode("append").saveAsTable(f"{LOB}_bronze.{table}")
+
+    def rows(self, table: str) -> int:
+        """Rows of a table of the LOB's."""
+        return int(self.spark.table(f"{LOB}_bronze.{table}").count())
+
     @contextmanager
     def lap(self, name: str) -> Iterator[None]:
         """Time what is inside, into `laps`."""
@@ -124,11 +176,3 @@ class Bench:
         yield
         self.laps[name] = time.perf_counter() - start
         self.console.print(f"  {name}: {self.laps[name]:.2f} s")
-
-
-def peak_memory_mb(pid: int) -> float:
-    """The most memory that a process has had resident, in MB (VmHWM of proc(5))."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"process {pid} has no VmHWM")

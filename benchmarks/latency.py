@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import httpx
 
-from benchmarks.bench import LOB, Bench
+from benchmarks.bench import LOB, Bench, BenchFeed
 from benchmarks.results import Result, at_most, told
 
 CALLS = 300
@@ -28,7 +28,7 @@ def measure(bench: Bench) -> list[Result]:
 
     The last part of a run: the service stays down, since hundreds of loads wait in its queue.
     """
-    bench.configure([("idle", "idle", "*.csv")])
+    bench.configure([BenchFeed("idle", "idle")])
     bench.stack.stop("functions")
     bench.stack.settings["AzureWebJobs.plan_load.Disabled"] = "true"
     bench.stack.start("functions")

@@ -5,9 +5,9 @@ import time
 from datetime import datetime
 
 from azure.storage.blob import BlobServiceClient
-from databricks.sdk import WorkspaceClient
 
-from benchmarks.bench import FINAL, LOB, Bench, CountingSql, peak_memory_mb
+from benchmarks.bench import FINAL, LOB, Bench, BenchFeed, CountingSql
+from benchmarks.memory import peak_memory_mb
 from benchmarks.results import Result, at_most, told
 from hub_core.hub import Hub
 from hub_core.load import Load, new_id
@@ -26,7 +26,7 @@ def measure(bench: Bench) -> list[Result]:
     with bench.lap(f"upload of {FILES:,} blobs"):
         bench.upload("many", ((f"d_{number:06d}.csv", b"id\n1\n") for number in range(FILES)))
         bench.upload("few", ((f"d_{number:06d}.csv", b"id\n1\n") for number in range(20)))
-    bench.configure([("many", "many", "*.csv"), ("many_again", "many", "d_*.csv"), ("few", "few", "*.csv")])
+    bench.configure([BenchFeed("many", "many"), BenchFeed("many_again", "many", "d_*.csv"), BenchFeed("few", "few")])
     with bench.lap(f"a tracker of {TRACKED:,} rows"):
         _fill_tracker(bench)
     place = parse_abfss(bench.folder("many"))
@@ -102,8 +102,7 @@ def _statements(bench: Bench, subcategory: str) -> int:
 
 
 def _cancel(bench: Bench, run_id: object) -> None:
-    client = WorkspaceClient(host=bench.stack.databricks_host, token=bench.stack.databricks_token)
-    client.jobs.cancel_run(int(str(run_id)))
+    bench.workspace.jobs.cancel_run(int(str(run_id)))
 
 
 def _moment(text: object) -> datetime:

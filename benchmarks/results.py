@@ -36,11 +36,15 @@ def told(name: str, value: float, unit: str) -> Result:
     return Result(name, round(value, 3), unit, None, True)
 
 
-def report(results: list[Result], console: Console) -> bool:
-    """Print and write all figures; whether every bound holds."""
+def show(results: list[Result], console: Console) -> bool:
+    """Print all figures; whether every bound holds."""
     table = Table("figure", "value", "unit", "bound", "holds")
     for one in results:
         table.add_row(one.name, f"{one.value:g}", one.unit, one.bound or "", "yes" if one.holds else "[red]NO[/red]")
     console.print(table)
-    FILE.write_text(json.dumps([asdict(one) for one in results], indent=2) + "\n", "utf-8")
     return all(one.holds for one in results)
+
+
+def keep(results: list[Result]) -> None:
+    """Write the figures of a full run."""
+    FILE.write_text(json.dumps([asdict(one) for one in results], indent=2) + "\n", "utf-8")

@@ -30,7 +30,7 @@ MAX_SPLITS = 12
 
 
 class NeedsValidation(Exception):
-    """The feed allows some bad records, or has rules over files: a validating pass decides which files are loaded."""
+    """The feed's rules are over files as a whole, or over columns that some lack: a validating pass decides."""
 
 
 class NothingToGoBy(Exception):
@@ -138,8 +138,6 @@ class GroupLoader:
         problem = header_problem(columns) if feed.has_header else None
         if problem:
             raise Refused(Problem(FileError.BAD_HEADER, problem, FileStatus.QUARANTINED))
-        if feed.max_reject_percent > 0 and group.rejects is None:
-            raise NeedsValidation(feed.table)
         fit = destination.fit(dict.fromkeys(columns, "string"), feed.schema_drift)
         if group.rejects is None:
             rows = with_claims(self._spark, delimited_rows(self._spark, filled, columns), filled)
@@ -154,8 +152,6 @@ class GroupLoader:
 
     def _parquet(self, group: Group, destination: Destination) -> tuple["DataFrame", Fit]:
         feed = group.feed
-        if feed.max_reject_percent > 0 and group.rejects is None and feed.quality_rules:
-            raise NeedsValidation(feed.table)
         schema = parquet_rows(self._spark, group.claims).schema
         problem = header_problem(schema.names)
         if problem:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from hub_core.model import Feed, FileFormat, FileStatus, SchemaDrift
-from tests.spark.conftest import Lake
+from tests.lake import Lake
 
 pytestmark = pytest.mark.stack
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from hub_core.model import OnRedelivery
-from tests.spark.conftest import Lake
+from tests.lake import Lake
 
 pytestmark = pytest.mark.stack
 

@@ -1,0 +1,49 @@
+"""How much memory a load's run takes."""
+
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_TASK = "jobs_task.py"
+
+
+def peak_memory_mb(pid: int | str) -> float:
+    """The most memory that a process has had resident, in MB (VmHWM of proc(5))."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"process {pid} has no VmHWM")
+
+
+class RunMemory:
+    """The peak of the runs' processes while it is entered, asked for twice a second.
+
+    That process is the loader: it holds the batch's claims. What Spark itself holds is the server's.
+    """
+
+    def __init__(self) -> None:
+        self.peak_mb = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if kind is None and not self.peak_mb:
+            raise RuntimeError("no run's process was seen")
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.5):
+            for process in Path("/proc").glob("[0-9]*"):
+                try:
+                    if _TASK in (process / "cmdline").read_text():
+                        self.peak_mb = max(self.peak_mb, peak_memory_mb(process.name))
+                except (OSError, RuntimeError):
+                    continue  # it ended meanwhile
