@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from benchmarks import document
+from benchmarks.results import at_least, at_most, told
 from hub_core.codes import FileError
 from hub_core.settings import describe_settings
 
@@ -28,6 +30,24 @@ def test_every_code_that_the_core_raises_is_documented() -> None:
     }
     # Refused inside the CSV's reader and the queue's, these reach nobody under their own name.
     assert {code for code in raised - {"BAD_RULE", "NOT_AN_EVENT", "BAD_MESSAGE"} if f"`{code}`" not in text} == set()
+
+
+def test_the_benchmarks_page_is_made_of_the_figures_that_were_kept() -> None:
+    assert document.PAGE.read_text("utf-8") == document.page(document.kept())
+
+
+def test_a_figure_that_does_not_hold_is_told_as_such_and_charts_need_their_figures() -> None:
+    results = [
+        told("small files: bare", 10, "s"),
+        told("small files: POST to SUCCESS", 16, "s"),
+        at_most("small files: POST to SUCCESS / bare", 1.6, "ratio", 1.5),
+        at_least("small files: dlt / POST to SUCCESS", 3, "ratio", 1),
+    ]
+    page = document.page(results)
+    assert "| small files: POST to SUCCESS / bare | 1.6 ratio | <= 1.5 | **no** |" in page
+    assert "| small files: dlt / POST to SUCCESS | 3 ratio | >= 1 | yes |" in page
+    assert "bar [10, 16]" in page
+    assert "1 GB in 8 files, seconds" not in page
 
 
 def test_links_between_the_docs_lead_somewhere() -> None:
