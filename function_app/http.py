@@ -2,11 +2,15 @@
 
 import dataclasses
 import json
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from function_app.answers import RETRY_SECONDS, answering, json_answer, next_link
 from hub_core.bootstrap import hub
+
+if TYPE_CHECKING:
+    from hub_core.load import Load
 
 routes = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
@@ -21,8 +25,7 @@ def accept_load(req: func.HttpRequest) -> func.HttpResponse:
     answer = hub().accept(req.get_body(), idempotency_key=key, caller=caller)
     if not isinstance(answer, Load):
         return json_answer(json.dumps(answer))
-    headers = {"Location": f"/api/loads/{answer.id}", "Retry-After": str(RETRY_SECONDS)}
-    return json_answer(answer.model_dump_json(), 202, headers)
+    return _accepted(answer)
 
 
 @routes.route("loads", methods=["GET"])
@@ -59,6 +62,24 @@ def list_load_files(req: func.HttpRequest) -> func.HttpResponse:
     return json_answer(json.dumps({"value": [file_json(file) for file in files], "nextLink": next_link(req, after)}))
 
 
+@routes.route("loads/{id}/cancel", methods=["POST"])
+@answering
+def cancel_load(req: func.HttpRequest) -> func.HttpResponse:
+    """POST loads/{id}/cancel: 202 with the load, CANCELING; 200 where it has ended already."""
+    load = hub().cancel(req.route_params["id"])
+    if load.state.is_final:
+        return json_answer(load.model_dump_json())
+    return json_answer(load.model_dump_json(), 202, {"Retry-After": str(RETRY_SECONDS)})
+
+
+@routes.route("loads/{id}/retry", methods=["POST"])
+@answering
+def retry_load(req: func.HttpRequest) -> func.HttpResponse:
+    """POST loads/{id}/retry: 202 with a new load, of this one's FAILED and QUARANTINED files."""
+    key, caller = req.headers.get("Idempotency-Key"), req.headers.get("X-MS-CLIENT-PRINCIPAL-ID", "")
+    return _accepted(hub().retry(req.route_params["id"], idempotency_key=key, caller=caller))
+
+
 @routes.route("feeds", methods=["GET"])
 @answering
 def list_feeds(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the binding's name
@@ -79,3 +100,8 @@ def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the b
     tried = hub().ready()
     status = 200 if all(one.ok for one in tried) else 503
     return json_answer(json.dumps({"dependencies": [dataclasses.asdict(one) for one in tried]}), status)
+
+
+def _accepted(load: "Load") -> func.HttpResponse:
+    headers = {"Location": f"/api/loads/{load.id}", "Retry-After": str(RETRY_SECONDS)}
+    return json_answer(load.model_dump_json(), 202, headers)

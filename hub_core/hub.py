@@ -6,9 +6,10 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
-from hub_core.errors import Broken, FieldError, HubError, Rejected
+from hub_core.errors import Broken, Conflict, FieldError, HubError, Rejected, Transient
 from hub_core.gather import ConfigReader
 from hub_core.intake import Drained, Intake
 from hub_core.load import Load, new_id
@@ -16,6 +17,7 @@ from hub_core.messages import LoadMessage, start
 from hub_core.model import FileOutcome, FileStatus, LoadState, Trigger, digest, iso
 from hub_core.overseer import SWEEP_DOCUMENT, Overseer, Reconciled, feed_report
 from hub_core.planning import Planner
+from hub_core.ports import Stored
 from hub_core.recent import RecentLoads
 from hub_core.request import LoadRequest, parse_request
 
@@ -25,6 +27,7 @@ MAX_DRY_RUN_FILES = 1_000
 MAX_PAGE = 200
 DEFAULT_PAGE = 50
 MAX_FILES_PAGE = 5_000
+CANCEL_TRIES = 5
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
@@ -61,31 +64,75 @@ class Hub:
         load will be planned, whatever becomes of this process.
         """
         request = parse_request(body)
+        if request.dry_run:
+            return self._dry_run(request)
+
+        def made(load_id: str, now: datetime) -> Load:
+            lob = self.configs.check(request).lob
+            return Load(
+                id=load_id, lob=lob, trigger=Trigger.REQUEST, request=request, created_at=now, updated_at=now
+            )  # fmt: skip
+
+        return self._admit(made, digest(request.model_dump_json()), idempotency_key, caller)
+
+    def _admit(
+        self, made: Callable[[str, datetime], Load], body_hash: str, idempotency_key: str | None, caller: str
+    ) -> Load:
+        """The load that `made` makes for an id, from now on the hub's; with a key, the one that the key stands for."""
         if idempotency_key is not None and _KEY.fullmatch(idempotency_key) is None:
             problem = FieldError("Idempotency-Key", "is empty, too long or not ASCII", "send 1 to 255 characters")
             raise Rejected("BAD_REQUEST", f"Idempotency-Key: {problem.message}", errors=[problem])
-        if request.dry_run:
-            return self._dry_run(request)
         loads, key = self.planner.loads, digest("load", caller, idempotency_key or "")
-        body_hash = digest(request.model_dump_json())
         if idempotency_key and (first := loads.reserved(key)) and loads.get(first):
             return self._same_again(first, body_hash)  # even if the feeds that it meant are gone by now
-        selection = self.configs.check(request)
         now = self.planner.clock()
-        load_id = new_id(now)
-        load = Load(
-            id=loads.reserve(key, load_id) if idempotency_key else load_id,
-            lob=selection.lob,
-            trigger=Trigger.REQUEST,
-            request=request,
-            created_at=now,
-            updated_at=now,
-            body_hash=body_hash if idempotency_key else None,
-        )
+        load = made(new_id(now), now)
+        if idempotency_key:
+            load = load.model_copy(update={"id": loads.reserve(key, load.id), "body_hash": body_hash})
         # Without a key the id is this request's alone: taken, it is by a write of ours whose answer was lost.
         if not start(loads, self.planner.queue, load) and idempotency_key:
             return self._same_again(load.id, body_hash)
         return self.recent.remember(load)
+
+    def cancel(self, load_id: str) -> Load:
+        """Have the load ended: CANCELING, and CANCELED once its run is over. One that is final stays as it is."""
+        for _ in range(CANCEL_TRIES):
+            stored = self._stored(load_id)
+            if stored.load.state.is_final or stored.load.state is LoadState.CANCELING:
+                return stored.load
+            try:
+                stored = self.planner.loads.update(
+                    stored, stored.load.moved(self.planner.clock(), state=LoadState.CANCELING)
+                )
+            except Conflict:
+                continue  # it moved on meanwhile
+            # Should the message be lost, `reconcile` looks at the load within a minute.
+            self.planner.queue.put_soon(LoadMessage(load_id=load_id).to_json())
+            return self.recent.remember(stored.load)
+        raise Transient("CONFLICT", "the load is moving on just now; ask again")
+
+    def retry(self, load_id: str, *, idempotency_key: str | None = None, caller: str = "") -> Load:
+        """A new load of the load's FAILED and QUARANTINED files; Rejected, 409, where it is not final or has none."""
+        first = self._stored(load_id).load
+        if not first.state.is_final:
+            raise Rejected("NOT_FINAL", f"the load is {first.state}; retry it when it has ended", status=409)
+        if first.files.failed + first.files.quarantined == 0:
+            message = "no file of the load is FAILED or QUARANTINED; post its request again to load what is due"
+            raise Rejected("NOTHING_TO_RETRY", message, status=409)
+
+        def made(new_load_id: str, now: datetime) -> Load:
+            return Load(
+                id=new_load_id, lob=first.lob, trigger=Trigger.RETRY, retry_of=first.id,
+                request=first.request.model_copy(update={"force": False}), created_at=now, updated_at=now,
+            )  # fmt: skip
+
+        return self._admit(made, digest("retry", load_id), idempotency_key, caller)
+
+    def _stored(self, load_id: str) -> Stored:
+        stored = self.planner.loads.get(load_id) if _ID.fullmatch(load_id) else None
+        if stored is None:
+            raise _no_such_load(load_id)
+        return stored
 
     def _same_again(self, load_id: str, body_hash: str) -> Load:
         stored = self.planner.loads.get(load_id)
@@ -120,7 +167,7 @@ class Hub:
         """The load; Rejected, 404, if there is none. Needs no warehouse."""
         load = self.recent.get(load_id) if _ID.fullmatch(load_id) else None
         if load is None:
-            raise Rejected("NO_SUCH_LOAD", f"there is no load {load_id[:80]!r}", status=404)
+            raise _no_such_load(load_id)
         return load
 
     def page(
@@ -191,6 +238,10 @@ class Hub:
         if self.overseer.sweep_is_due():
             self.overseer.sweep()
         return seen
+
+
+def _no_such_load(load_id: str) -> Rejected:
+    return Rejected("NO_SUCH_LOAD", f"there is no load {load_id[:80]!r}", status=404)
 
 
 def file_json(file: FileOutcome) -> Json:

@@ -24,10 +24,15 @@ from hub_core.resolve import Candidates, Plan, Scope, files_due, foreign_holders
 log = logging.getLogger(__name__)
 
 MAX_SUBMISSIONS = 3
+RETRY_PAGE = 5_000
 FOLLOW_SECONDS = (*[1] * 10, *[2] * 5, *[3] * 7, *[5] * 6, *[8] * 4)
 """Waits between looks at a young run, some tenth of its age; after 100 s it is `reconcile`'s, once a minute."""
 COUNTED_LOOKS = range(10, len(FOLLOW_SECONDS), 5)
 """Looks that count the run's files too: the warehouse is awake from planning, and short runs need no count."""
+
+
+_CANCELED = FileError.CANCELED, "the load was canceled before this file was loaded"
+_RELEASED = FileError.RELEASED, "the load ended before this file was loaded; it is due again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +161,8 @@ class Planner:
         return found, files_due(found.wanted, tracked, batch_id=load.id, trigger=load.trigger, force=load.request.force)
 
     def _candidates(self, load: Load, feeds: tuple[Feed, ...]) -> Candidates:
+        if load.retry_of is not None:
+            return self._bad_files(load.retry_of, [feed for feed in feeds if feed.is_active])
         if load.trigger in (Trigger.EVENT, Trigger.SWEEP):
             paths = self.documents.read(paths_document(load.id))
             if not isinstance(paths, list):
@@ -165,6 +172,19 @@ class Planner:
         # The LOB and "today" were settled when the load was accepted: planned later or again, it means the same files.
         selection = select(load.request, {load.lob})
         return find_files(self.landing, require_feeds(feeds, selection), self._scope(load.request, load.created_at))
+
+    def _bad_files(self, batch_id: str, feeds: Sequence[Feed]) -> Candidates:
+        """What a load has failed to bring, as storage has it now."""
+        bad: set[tuple[str, str, str]] = set()
+        for status in (FileStatus.FAILED, FileStatus.QUARANTINED):
+            after = ""
+            while page := self.tracker.files(batch_id, status, after, RETRY_PAGE):
+                bad |= {(file.category, file.subcategory, file.path) for file in page}
+                after = page[-1].tracker_id
+        found = look_at(self.landing, sorted({path for _, _, path in bad}), feeds, Scope(EVERYTHING))
+        # Another feed may want the same file, and have it.
+        found.wanted = [one for one in found.wanted if (one.feed.category, one.feed.subcategory, one.file.path) in bad]
+        return found
 
     def _scope(self, request: LoadRequest, asked_at: datetime) -> Scope:
         settled = settled_before(self.clock(), self.settle_seconds)
@@ -190,9 +210,10 @@ class Planner:
                 waits_on.append(batch_id)
         return tuple(waits_on)
 
-    def _put_up_for_release(self, stored: Stored) -> None:
-        if not stored.load.claims_open:
-            self.loads.update(stored, stored.load.moved(self.clock(), claims_open=True))
+    def _put_up_for_release(self, stored: Stored) -> Stored:
+        if stored.load.claims_open:
+            return stored
+        return self.loads.update(stored, stored.load.moved(self.clock(), claims_open=True))
 
     # submit
 
@@ -210,15 +231,17 @@ class Planner:
     # follow and settle
 
     def _follow(self, stored: Stored, *, count: bool) -> Stored:
-        load = stored.load
-        if load.run_id is None:
-            return self._conclude(stored, Outcome(), canceled=load.state is LoadState.CANCELING)
+        load, canceling = stored.load, stored.load.state is LoadState.CANCELING
         if load.settled:
-            return self._conclude(stored, self.tracker.outcome(load.id), canceled=load.state is LoadState.CANCELING)
+            return self._conclude(stored, self.tracker.outcome(load.id), canceled=canceling)
+        if load.run_id is None:
+            return self._cancel_unsubmitted(stored) if canceling else self._conclude(stored, Outcome(), canceled=False)
         run = self.jobs.get(load.run_id)
         if not run.state.is_over:
+            if canceling:
+                self.jobs.cancel(run.run_id)
             return self._progress(stored, run, count=count)
-        canceled = load.state is LoadState.CANCELING or run.state is RunState.CANCELED
+        canceled = canceling or run.state is RunState.CANCELED
         outcome = self.tracker.outcome(load.id)
         if outcome.count(FileStatus.CLAIMED):
             resubmit = not canceled and load.trigger is not Trigger.NOTEBOOK and load.submissions < MAX_SUBMISSIONS
@@ -231,6 +254,16 @@ class Planner:
             outcome = self.tracker.outcome(load.id)
         stored = self.loads.update(stored, load.ran(self.clock(), run, settled=True))
         return self._conclude(stored, outcome, canceled=canceled)
+
+    def _cancel_unsubmitted(self, stored: Stored) -> Stored:
+        """End a load whose run is not known: it may be about to claim, or even to submit, in another process."""
+        load = stored.load
+        run = self.jobs.find_active(load.lob, load.id)
+        if run is not None:
+            self.jobs.cancel(run.run_id)
+            return self.loads.update(stored, load.ran(self.clock(), run))
+        self.tracker.settle(load.lob, load.id, *_CANCELED)
+        return self._put_up_for_release(self._conclude(stored, self.tracker.outcome(load.id), canceled=True))
 
     def _progress(self, stored: Stored, run: Run, *, count: bool) -> Stored:
         now = self.clock()
@@ -293,11 +326,12 @@ class Planner:
         load = stored.load
         run = self.jobs.get(load.run_id) if load.run_id else self.jobs.find_active(load.lob, load.id)
         now = self.clock()
+        canceled = load.state is LoadState.CANCELED
         if run is not None and not run.state.is_over:
+            if canceled:
+                self.jobs.cancel(run.run_id)
             return stored if load.run_id else self.loads.update(stored, load.ran(now, run))
-        self.tracker.settle(
-            load.lob, load.id, FileError.RELEASED, "the load ended before this file was loaded; it is due again"
-        )
+        self.tracker.settle(load.lob, load.id, *(_CANCELED if canceled else _RELEASED))
         return self.loads.update(stored, load.counted(now, self.tracker.outcome(load.id), claims_open=False))
 
     def _put_back(self, message: LoadMessage, fault: Transient) -> None:
@@ -337,7 +371,7 @@ def adopted(batch_id: str, lob: str, run_id: str, now: datetime) -> Load:
 
 def _ending(run: Run, *, canceled: bool) -> tuple[FileError, str]:
     if canceled:
-        return FileError.CANCELED, "the load was canceled before this file was loaded"
+        return _CANCELED
     said = f": {run.message}" if run.message else ""
     return FileError.RUN_LOST, f"run {run.run_id} ended ({run.state}) without finishing this file{said}"[:1000]
 

@@ -209,6 +209,10 @@ class Jobs(Protocol):
         """The run as it is now; `LOST` where the workspace does not know it."""
         ...
 
+    def cancel(self, run_id: str) -> None:
+        """Ask for the run's end, which takes its time; a run that is over stays as it is."""
+        ...
+
     def find_active(self, lob: str, batch_id: str) -> Run | None:
         """A run of that batch which is not over, if there is one."""
         ...

@@ -159,7 +159,7 @@ def _done(last: TrackedFile, batch_id: str, trigger: Trigger, *, force: bool) ->
     if last.status is FileStatus.SUCCESS:
         return None if force else "loaded"
     if last.status is FileStatus.QUARANTINED:
-        return None if force else "quarantined"
+        return None if force or trigger is Trigger.RETRY else "quarantined"
     if trigger in (Trigger.EVENT, Trigger.SWEEP) and (
         last.error_code not in PASSING or last.attempt >= MAX_UNATTENDED_ATTEMPTS
     ):

@@ -81,7 +81,7 @@ class Loader:
     def _load(self, claimed: Sequence[Row]) -> Sequence[Change]:
         changes = ClaimChanges(self._sql, self._catalog, str(claimed[0]["lob"]), self._batch_id, self._run_id)
         try:
-            quarantine = Quarantine(self._spark, self._catalog, self._batch_id)
+            quarantine = Quarantine(self._spark, self._sql, self._catalog, self._batch_id)
             groups = GroupLoader(self._spark, self._sql, changes, quarantine, batch_id=self._batch_id, say=self._timed)
             _Batch(lambda: self._query(OPEN_CLAIMS), changes, groups, self._timed).finish(claimed)
         finally:

@@ -1,7 +1,7 @@
 """One group of files into its table: tried in one go, and only if that fails taken apart."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
@@ -11,7 +11,7 @@ from hub_core.model import FileFormat, FileStatus, SchemaDrift
 from hub_core.ports import Sql
 from spark_jobs.checks import any_of, broken_rule, file_rules_of, rules_of, suspicious
 from spark_jobs.claim_changes import Change, ClaimChanges
-from spark_jobs.claims import Diagnosis, Group, OpenClaim, Piece, Problem, Rejects
+from spark_jobs.claims import Diagnosis, Group, OpenClaim, Piece, Problem
 from spark_jobs.destination import Destination, Fit, Refused
 from spark_jobs.diagnosis import Diagnostician
 from spark_jobs.failures import first_line, is_passing
@@ -47,6 +47,8 @@ class Brought:
 
     group: Group
     rows: Mapping[str, int]
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """Records in quarantine, by tracker_id; files without any may be absent."""
     note: str | None = None
 
 
@@ -102,16 +104,27 @@ class GroupLoader:
             rows, fit = self._parquet(group, destination)
         else:
             rows, fit = self._delimited(group, filled, destination)
-        destination.append(rows, group.commit_id, replaced=group.replaced, own=group.tracker_ids)
         if group.rejects:
+            # Before the rows: who finds them committed finds all bad records here.
             self._quarantine.write(Piece(group.claims, group.columns), group.rejects)
+        destination.append(rows, group.commit_id, replaced=group.replaced, own=group.tracker_ids)
         note = f"not in the table, and schema_drift is ignore: {', '.join(fit.ignored)}" if fit.ignored else None
         if note and group.feed.file_format is FileFormat.PARQUET and len(group.claims) > 1:
             note += f" (of this file, or of one of the {len(group.claims) - 1:,} that were read with it)"
         counted = destination.rows_of(self._batch_id)
         if not any(counted.get(tracker_id) for tracker_id in group.tracker_ids):
             self._require_emptiness(group, filled)
-        return Brought(group, counted, note)
+        return Brought(group, counted, self._rejected(group), note)
+
+    def _rejected(self, group: Group) -> dict[str, int]:
+        """How many records of each file are in quarantine.
+
+        Without a validating pass there are none, unless the commit is another run's, which had one: an append that is
+        repeated reads no file.
+        """
+        if group.rejects is not None:
+            return {tracker_id: found.bad for tracker_id, found in group.rejects.items()}
+        return self._quarantine.counts() if group.feed.max_reject_percent > 0 else {}
 
     def _require_emptiness(self, group: Group, filled: Sequence[OpenClaim]) -> None:
         """Raise ClosedCommit if the commit brought no row of files that have some."""
@@ -191,11 +204,11 @@ class GroupLoader:
 
     def _finish(self, brought: Brought) -> None:
         """Tell the tracker; files that brought no row are looked at once more."""
-        group, rejects = brought.group, brought.group.rejects or {}
+        group, rejected = brought.group, brought.rejected
         none = [claim for claim in group.claims if not brought.rows.get(claim.tracker_id)]
         problems = [*self._diagnostician.misnamed(none), *self._diagnostician.other_versions(none)]
         missing = {claim.tracker_id: problem for claim, problem in problems}
-        none = [claim for claim in none if claim.tracker_id not in missing and claim.tracker_id not in rejects]
+        none = [claim for claim in none if claim.tracker_id not in missing and not rejected.get(claim.tracker_id)]
         overlooked = Problem(FileError.LOAD_ERROR, "the file holds records, but none of them reached the table")
         if len(none) < len(group.claims):
             missing |= {claim.tracker_id: overlooked for claim in self._diagnostician.unread(none)}
@@ -205,7 +218,6 @@ class GroupLoader:
             if problem:
                 changes.append(_failed(claim, problem))
                 continue
-            found = rejects.get(claim.tracker_id, Rejects(0, 0))
             changes.append(
                 Change(
                     claim.tracker_id,
@@ -213,7 +225,7 @@ class GroupLoader:
                     load_status=FileStatus.SUCCESS,
                     commit_id=claim.commit_id,
                     row_count=brought.rows.get(claim.tracker_id, 0),
-                    rejected_count=found.bad,
+                    rejected_count=rejected.get(claim.tracker_id, 0),
                     error_message=brought.note,
                 )
             )
@@ -254,7 +266,7 @@ class GroupLoader:
         rows = destination.rows_of(self._batch_id)
         if any(rows.get(tracker_id) for tracker_id in group.tracker_ids):
             # Another run's append came first after all: the commit is what it brought.
-            self._finish(Brought(group, rows))
+            self._finish(Brought(group, rows, self._rejected(group)))
             return []
         if diagnosis.quarantine is not None:
             self._quarantine.write(diagnosis.quarantine, diagnosis.quarantine.rejects or {})

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
 
+from hub_core.ports import Sql
 from hub_core.statements import table_names
 from spark_jobs.claims import Piece, Rejects
 from spark_jobs.judging import judged, torn_files, with_repeats
 from spark_jobs.spark_sql import retrying
+from spark_jobs.statements import QUARANTINED_OF_BATCH
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -18,12 +20,18 @@ if TYPE_CHECKING:
 class Quarantine:
     """The quarantine table of one catalog."""
 
-    def __init__(self, spark: "SparkSession", catalog: str, batch_id: str) -> None:
+    def __init__(self, spark: "SparkSession", sql: Sql, catalog: str, batch_id: str) -> None:
         self._spark = spark
+        self._sql = sql
         self._table = table_names(catalog)["quarantine"]
         self._batch_id = batch_id
         # Overwriting by predicate conflicts with every concurrent append, so one at a time.
         self._lock = threading.Lock()
+
+    def counts(self) -> dict[str, int]:
+        """The batch's records in the table, counted, by tracker_id."""
+        rows = self._sql.query(QUARANTINED_OF_BATCH.replace("{quarantine}", self._table), {"batch_id": self._batch_id})
+        return {str(row["tracker_id"]): int(str(row["records"])) for row in rows}
 
     def write(self, piece: Piece, rejects: Mapping[str, Rejects]) -> None:
         """Have exactly the bad records of the files that have some in the table."""

@@ -43,3 +43,7 @@ WHEN MATCHED THEN UPDATE SET t.load_status = s.load_status, t.commit_id = s.comm
 ROWS_OF_BATCH = """
 SELECT _tracker_id AS tracker_id, count(*) AS row_count FROM {dest} WHERE _batch_id = :batch_id GROUP BY _tracker_id
 """
+
+QUARANTINED_OF_BATCH = """
+SELECT tracker_id, count(*) AS records FROM {quarantine} WHERE batch_id = :batch_id GROUP BY tracker_id
+"""

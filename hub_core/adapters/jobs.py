@@ -78,6 +78,14 @@ class DatabricksJobs:
                 log.info("a failed run without output: %s", error.error_code)
                 return None
 
+    def cancel(self, run_id: str) -> None:
+        """See `Jobs.cancel`."""
+        with _translated("jobs/runs/cancel"):
+            try:
+                self._api.cancel_run(int(run_id))
+            except (errors.NotFound, errors.InvalidParameterValue, errors.InvalidState) as error:
+                log.info("a run that is over, or gone, can't be canceled: %s", error.error_code)
+
     def find_active(self, lob: str, batch_id: str) -> Run | None:
         """See `Jobs.find_active`."""
         with _translated("jobs/runs/list"):

@@ -172,7 +172,28 @@ class MemoryTracker:
         return Outcome(Counter(row.status for row in mine), rows=loaded * 100)
 
     def files(self, batch_id: str, status: FileStatus | None, after: str, limit: int) -> Sequence[FileOutcome]:
-        raise NotImplementedError("the warehouse's tests read files")
+        mine = [(f"{number:06}", row) for number, row in enumerate(self.rows) if row.batch_id == batch_id]
+        wanted = [(name, row) for name, row in mine if name > after and status in (None, row.status)]
+        return [
+            FileOutcome(
+                tracker_id=name,
+                category=row.claim.feed.category,
+                subcategory=row.claim.feed.subcategory,
+                file_name=row.claim.file.path.rpartition("/")[2],
+                path=row.claim.file.path,
+                dest_table=row.claim.feed.table,
+                status=row.status,
+                size=row.claim.file.size,
+                modified=row.claim.file.modified,
+                attempt=row.claim.attempt,
+                row_count=None,
+                rejected_count=None,
+                error_code=row.code,
+                error_message=None,
+                updated_at=None,
+            )
+            for name, row in wanted[:limit]
+        ]
 
     def settle(self, lob: str, batch_id: str, code: FileError, message: str) -> None:
         self.end(batch_id, FileStatus.FAILED, code)
@@ -288,6 +309,7 @@ class MemoryJobs:
 
     runs: dict[str, Run] = field(default_factory=dict)
     batches: dict[str, str] = field(default_factory=dict)
+    canceled: list[str] = field(default_factory=list)
 
     def submit(self, lob: str, batch_id: str, token: str) -> Run:
         if token not in self.runs:
@@ -297,6 +319,11 @@ class MemoryJobs:
 
     def get(self, run_id: str) -> Run:
         return next((run for run in self.runs.values() if run.run_id == run_id), Run(run_id, RunState.LOST))
+
+    def cancel(self, run_id: str) -> None:
+        self.canceled.append(run_id)
+        if not self.get(run_id).state.is_over:
+            self.end(run_id, RunState.CANCELED)
 
     def find_active(self, lob: str, batch_id: str) -> Run | None:
         mine = [run for run in self.runs.values() if self.batches[run.run_id] == batch_id]

@@ -24,6 +24,8 @@ ROUTES = {
     "list_loads": ("GET", "loads", KEY),
     "get_load": ("GET", "loads/{id}", KEY),
     "list_load_files": ("GET", "loads/{id}/files", KEY),
+    "cancel_load": ("POST", "loads/{id}/cancel", KEY),
+    "retry_load": ("POST", "loads/{id}/retry", KEY),
     "list_feeds": ("GET", "feeds", KEY),
     "health": ("GET", "health", OPEN),
     "ready": ("GET", "ready", KEY),
