@@ -87,6 +87,15 @@ def list_feeds(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — 
     return json_answer(json.dumps(hub().feeds()))
 
 
+@routes.route("openapi.json", methods=["GET"])
+@answering
+def openapi(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the binding's name
+    """GET openapi.json: the routes and their models."""
+    from hub_core.openapi import document
+
+    return json_answer(json.dumps(document()))
+
+
 @routes.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the binding's name
     """GET health: this process answers; nothing else is touched."""

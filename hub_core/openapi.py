@@ -1,0 +1,202 @@
+"""The service's description as an OpenAPI 3.1 document, out of the models. Pure."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
+
+from hub_core.load import Load
+from hub_core.model import FileStatus, LoadState
+from hub_core.request import LoadRequest
+
+type Json = dict[str, Any]
+
+_SCHEMAS = "#/components/schemas/"
+_ID = "0e5dec3db09c4553c4045d3887db39f1"
+
+
+class FieldProblem(BaseModel):
+    """A field that is wrong, and what to do about it."""
+
+    field: str = Field(examples=["begin_date"])
+    message: str = Field(examples=["is no day of the calendar"])
+    remedy: str = Field(examples=["write YYYY-MM-DD, e.g. 2026-01-31, not after end_date"])
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457 problem details; `code` is stable."""
+
+    type: str = Field(examples=["urn:deltalake-hub:error:BAD_REQUEST"])
+    title: str = Field(examples=["The request was refused"])
+    status: int = Field(examples=[400])
+    detail: str = Field(examples=["begin_date: is no day of the calendar"])
+    code: str = Field(examples=["BAD_REQUEST"])
+    errors: list[FieldProblem] | None = None
+
+
+class LoadedFile(BaseModel):
+    """A file of a load, as the tracker has it."""
+
+    tracker_id: str
+    category: str
+    subcategory: str
+    file_name: str = Field(examples=["transactions_20260131.csv"])
+    path: str
+    dest_table: str = Field(examples=["main.falcon_bronze.credit_transactions_raw"])
+    status: FileStatus
+    size: int
+    modified: str = Field(json_schema_extra={"format": "date-time"})
+    attempt: int
+    row_count: int | None
+    rejected_count: int | None
+    error_code: str | None = Field(examples=["TOO_MANY_REJECTS"])
+    error_message: str | None
+    updated_at: str | None
+
+
+class LoadPage(BaseModel):
+    """Loads, newest first."""
+
+    value: list[Load]
+    nextLink: str | None = Field(description="where to go on, None at the end; follow it as it is")  # noqa: N815
+
+
+class FilePage(BaseModel):
+    """A load's files."""
+
+    value: list[LoadedFile]
+    nextLink: str | None = Field(description="where to go on, None at the end; follow it as it is")  # noqa: N815
+
+
+def document() -> Json:
+    """The document; the server is the one that serves it."""
+    models: list[type[BaseModel]] = [LoadRequest, Load, LoadPage, FilePage, ProblemDetails]
+    _, definitions = models_json_schema([(one, "serialization") for one in models], ref_template=_SCHEMAS + "{model}")
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Delta Lake ingestion hub",
+            "version": "1",
+            "description": "Loads files from storage into bronze Delta tables, and says what became of each.",
+        },
+        "servers": [{"url": "/api"}],
+        "security": [{"functionKey": []}],
+        "paths": _paths(),
+        "components": {
+            "schemas": definitions["$defs"],
+            "securitySchemes": {"functionKey": {"type": "apiKey", "in": "header", "name": "x-functions-key"}},
+        },
+    }
+
+
+def _paths() -> Json:
+    one = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}, "example": _ID}
+    key = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "the same key and body is the same load",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+    }
+    return {
+        "/loads": {
+            "post": {
+                "operationId": "accept_load",
+                "summary": "Request a load",
+                "parameters": [key],
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/json": {
+                            "schema": {"$ref": _SCHEMAS + "LoadRequest"},
+                            "example": {"lob": "falcon", "begin_date": "2026-01-01"},
+                        }
+                    },
+                },
+                "responses": {
+                    "202": _answer("the load, accepted", "Load"),
+                    "200": {
+                        "description": "`dry_run`: what would be loaded",
+                        "content": {"application/json": {"schema": {"type": "object"}}},
+                    },
+                    **_problems("400", "413", "422"),
+                },
+            },
+            "get": {
+                "operationId": "list_loads",
+                "summary": "Loads, newest first",
+                "parameters": [
+                    _query("lob", {"type": "string"}),
+                    _query("status", {"enum": [*LoadState]}),
+                    *_paging(200),
+                ],
+                "responses": {"200": _answer("a page", "LoadPage"), **_problems("400")},
+            },
+        },
+        "/loads/{id}": {
+            "get": {
+                "operationId": "get_load",
+                "summary": "A load; needs no SQL warehouse",
+                "parameters": [one],
+                "responses": {"200": _answer("the load", "Load"), **_problems("404")},
+            }
+        },
+        "/loads/{id}/files": {
+            "get": {
+                "operationId": "list_load_files",
+                "summary": "A load's files, from the tracker",
+                "parameters": [one, _query("status", {"enum": [*FileStatus]}), *_paging(5_000)],
+                "responses": {"200": _answer("a page", "FilePage"), **_problems("400", "404")},
+            }
+        },
+        "/loads/{id}/cancel": {
+            "post": {
+                "operationId": "cancel_load",
+                "summary": "End a load",
+                "parameters": [one],
+                "responses": {
+                    "202": _answer("the load, CANCELING", "Load"),
+                    "200": _answer("the load, which has ended", "Load"),
+                    **_problems("404"),
+                },
+            }
+        },
+        "/loads/{id}/retry": {
+            "post": {
+                "operationId": "retry_load",
+                "summary": "Load its FAILED and QUARANTINED files again",
+                "parameters": [one, key],
+                "responses": {"202": _answer("a new load", "Load"), **_problems("404", "409", "422")},
+            }
+        },
+        "/feeds": _plain("list_feeds", "Feeds, and what the last sweep found due", "503"),
+        "/health": {"get": {**_plain("health", "This process answers")["get"], "security": []}},
+        "/ready": _plain("ready", "Every dependency, tried; 503 where one fails", "503"),
+        "/openapi.json": _plain("openapi", "This document"),
+    }
+
+
+def _plain(operation: str, summary: str, *statuses: str) -> Json:
+    answer = {"description": summary, "content": {"application/json": {"schema": {"type": "object"}}}}
+    failed = {status: {"description": "a dependency fails"} for status in statuses}
+    return {"get": {"operationId": operation, "summary": summary, "responses": {"200": answer, **failed}}}
+
+
+def _query(name: str, schema: Json) -> Json:
+    return {"name": name, "in": "query", "schema": schema}
+
+
+def _paging(most: int) -> list[Json]:
+    limit = {"type": "integer", "minimum": 1, "maximum": most}
+    return [_query("limit", limit), _query("continuation", {"type": "string"})]
+
+
+def _answer(description: str, model: str) -> Json:
+    return {"description": description, "content": {"application/json": {"schema": {"$ref": _SCHEMAS + model}}}}
+
+
+def _problems(*statuses: str) -> Json:
+    content = {"application/problem+json": {"schema": {"$ref": _SCHEMAS + "ProblemDetails"}}}
+    return {
+        status: {"description": "see `code`; docs/errors.md lists them", "content": content}
+        for status in (*statuses, "503")
+    }
