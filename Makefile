@@ -15,6 +15,8 @@ $(UV):
 	python3 -m venv .tools/uv
 	.tools/uv/bin/pip install -q --disable-pip-version-check 'uv>=0.7'
 
+# With the bytecode at once: where Python may write none, every process would compile all that it imports, which makes
+# pyspark's import three times as long, and the SQL connector's Thrift types alone cost 47 MB.
 .venv/.synced: requirements-dev.txt pyproject.toml | $(UV)
 	$(UV) venv -q --allow-existing -p 3.13 .venv
 	$(UV) pip sync -q --compile-bytecode --require-hashes -p .venv requirements-dev.txt

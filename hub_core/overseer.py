@@ -125,8 +125,11 @@ class Overseer:
         found = find_files(self.planner.landing, active, Scope(EVERYTHING, settled_before=settled))
         tracked = self.planner.tracker.tracked(lob, found.wanted)
         plan = files_due(found.wanted, tracked, batch_id="", trigger=Trigger.REQUEST)
-        files, due = _by_feed(found.wanted), _by_feed(plan.claims)
-        return [feed_report(feed, (files[feed.key], due[feed.key], now)) for feed in config.feeds]
+        files, due, last = _by_feed(found.wanted), _by_feed(plan.claims), self.planner.tracker.last_loads(lob)
+        return [
+            feed_report(feed, Seen(files[feed.key], due[feed.key], now, last.get(feed.config_id)))
+            for feed in config.feeds
+        ]
 
 
 def _by_feed(items: Sequence[Candidate] | Sequence[Claim]) -> Mapping[tuple[str, ...], list[SourceFile]]:
@@ -136,10 +139,19 @@ def _by_feed(items: Sequence[Candidate] | Sequence[Claim]) -> Mapping[tuple[str,
     return grouped
 
 
-def feed_report(
-    feed: Feed, looked: tuple[Sequence[SourceFile], Sequence[SourceFile], datetime] | None = None
-) -> dict[str, object]:
-    """A feed as `GET feeds` shows it; `looked` are its files, those that are due, and when that was seen."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a sweep saw of a feed."""
+
+    files: Sequence[SourceFile]
+    due: Sequence[SourceFile]
+    at: datetime
+    last_load: tuple[str, datetime] | None
+    """The load that claimed for it last, and when."""
+
+
+def feed_report(feed: Feed, seen: Seen | None = None) -> dict[str, object]:
+    """A feed as `GET feeds` shows it; without a sweep nothing is known of its files."""
     report: dict[str, object] = {
         "lob": feed.lob,
         "category": feed.category,
@@ -150,18 +162,21 @@ def feed_report(
         "dest_table": feed.table,
         "is_active": feed.is_active,
         **dict.fromkeys(("files", "due", "oldest_due_at", "lag_seconds", "newest_file", "newest_file_at")),
+        **dict.fromkeys(("last_load", "last_load_at")),
     }
-    if looked is None:
+    if seen is None:
         return report
-    files, due, now = looked
-    oldest = min((file.modified for file in due), default=None)
-    newest = max(files, key=lambda file: file.modified, default=None)
+    oldest = min((file.modified for file in seen.due), default=None)
+    newest = max(seen.files, key=lambda file: file.modified, default=None)
+    load_id, claimed_at = seen.last_load or (None, None)
     return {
         **report,
-        "files": len(files),
-        "due": len(due),
+        "files": len(seen.files),
+        "due": len(seen.due),
         "oldest_due_at": iso(oldest) if oldest else None,
-        "lag_seconds": int((now - oldest).total_seconds()) if oldest else 0,
+        "lag_seconds": int((seen.at - oldest).total_seconds()) if oldest else 0,
+        "last_load": load_id,
+        "last_load_at": iso(claimed_at) if claimed_at else None,
         "newest_file": newest.name if newest else None,
         "newest_file_at": iso(newest.modified) if newest else None,
     }

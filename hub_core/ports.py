@@ -60,6 +60,10 @@ class Tracker(Protocol):
         """At most `limit` rows of the batch with a tracker_id behind `after`, in its order."""
         ...
 
+    def last_loads(self, lob: str) -> Mapping[str, tuple[str, datetime]]:
+        """By config_id, the batch that claimed for the feed last, and when."""
+        ...
+
     def settle(self, lob: str, batch_id: str, code: FileError, message: str) -> None:
         """End the open claims of a batch whose runs are over, with `code` where they brought no rows."""
         ...

@@ -145,6 +145,11 @@ WHERE batch_id = :batch_id AND (:status IS NULL OR load_status = :status) AND tr
 ORDER BY tracker_id LIMIT :limit
 """
 
+LAST_LOADS = """
+SELECT config_id, max_by(batch_id, load_timestamp) AS batch_id, max(load_timestamp) AS claimed_at
+FROM {load_tracker} WHERE lob = :lob GROUP BY config_id
+"""
+
 # Claims of a run that is over, which brought no rows: FINISH_COMMITS has ended those that did.
 FAIL_CLAIMS = """
 UPDATE {load_tracker} SET load_status = 'FAILED', error_code = :code, error_message = :message,

@@ -68,6 +68,11 @@ class SqlTracker:
         rows = self._query(statements.BATCH_FILES, batch_id=batch_id, status=status, after=after, limit=limit)
         return [_file_outcome(row) for row in rows]
 
+    def last_loads(self, lob: str) -> dict[str, tuple[str, datetime]]:
+        """See `Tracker.last_loads`."""
+        rows = self._query(statements.LAST_LOADS, lob=lob)
+        return {str(row["config_id"]): (str(row["batch_id"]), _moment(row["claimed_at"])) for row in rows}
+
     def settle(self, lob: str, batch_id: str, code: FileError, message: str) -> None:
         """See `Tracker.settle`."""
         for row in self._query(statements.OPEN_COMMITS, batch_id=batch_id):

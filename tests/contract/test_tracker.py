@@ -110,6 +110,16 @@ def test_two_feeds_may_claim_the_same_file(tracker: Tracker, feed: Feed) -> None
     assert len(tracker.claimed(batch)) == 2
 
 
+def test_a_feed_knows_the_batch_that_claimed_for_it_last(tracker: Tracker, feed: Feed) -> None:
+    first, second = uuid.uuid4().hex, uuid.uuid4().hex
+    assert tracker.last_loads(feed.lob) == {}
+    for batch, name in ((first, "a.csv"), (second, "b.csv")):
+        tracker.claim(feed.lob, batch, [Claim(feed, _file(name), 1)])
+    [(config_id, (last, claimed_at))] = tracker.last_loads(feed.lob).items()
+    assert (config_id, last) == (feed.config_id, second)
+    assert claimed_at.tzinfo is not None
+
+
 def test_settling_ends_the_open_claims_of_that_batch_only(tracker: Tracker, feed: Feed) -> None:
     first, second = uuid.uuid4().hex, uuid.uuid4().hex
     tracker.claim(feed.lob, first, [Claim(feed, _file("a.csv"), 1)])

@@ -195,6 +195,9 @@ class MemoryTracker:
             for name, row in wanted[:limit]
         ]
 
+    def last_loads(self, lob: str) -> dict[str, tuple[str, datetime]]:
+        return {row.claim.feed.config_id: (row.batch_id, NOW) for row in self.rows if row.claim.feed.lob == lob}
+
     def settle(self, lob: str, batch_id: str, code: FileError, message: str) -> None:
         self.end(batch_id, FileStatus.FAILED, code)
 

@@ -400,7 +400,18 @@ def test_feeds_are_those_of_the_csvs_with_what_the_last_sweep_found() -> None:
     assert (falcon["oldest_due_at"], falcon["newest_file"]) == ("2026-03-10T09:00:00Z", "transactions_20260310.csv")
     assert (heron["files"], heron["due"], heron["lag_seconds"]) == (0, 0, 0)
     assert new["due"] is None
+    assert (falcon["last_load"], new["last_load"]) == (None, None)
     json.dumps(after)
+
+
+def test_a_feed_names_the_load_that_claimed_for_it_last() -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    world.work()
+    world.hub.reconcile()
+    [feed] = world.hub.feeds()["value"]
+    assert (feed["last_load"], feed["last_load_at"]) == (load.id, "2026-03-10T12:00:00Z")
 
 
 def test_a_sweep_loads_nothing_and_is_made_once_an_hour() -> None:
