@@ -1,6 +1,6 @@
 """`python -m benchmarks [small|large|feeds|rules|replacing|planning|latency …]`: measure on a fresh stack.
 
-Exit 1 where a bound does not hold. A run of all parts is kept: results.json, docs/benchmarks.md.
+Exit 1 where a bound does not hold. The figures go into results.json and docs/benchmarks.md.
 """
 
 import os
@@ -44,9 +44,8 @@ def main(chosen: list[str]) -> int:
             results += PARTS[name](bench)
         bench.spark.stop()
         bench.sql.close()
-    if not chosen:
-        keep(results)
-        document.write()
+    keep(results)
+    document.write()
     return 0 if show(results, console) else 1
 
 

@@ -1,17 +1,17 @@
 """`docs/benchmarks.md` out of `results.json`: a page that no one writes by hand."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.results import FILE, Result
+from benchmarks.results import Result, kept
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 _BARS = {"bare read and append": "bare", "the hub's run": "run", "POST to SUCCESS": "POST to SUCCESS"}
 _INTRO = """# Benchmarks
 
 `make bench` measures on a fresh local stack (Azurite in memory, one Spark server), prints the figures, and writes
-`benchmarks/results.json` and this page. Give it a machine with nothing else to do: it takes half an hour.
+`benchmarks/results.json` and this page. Give it a machine with nothing else to do: it takes half an hour, and
+`python -m benchmarks small planning` measures some parts alone.
 
 What the words mean: *bare* is `spark.read.csv(folder)` and one Delta append on the same Spark server, over the same
 files; *run* is from its start in the Jobs API to the last file's SUCCESS in the tracker; *POST to SUCCESS* is what
@@ -35,11 +35,6 @@ def page(results: Sequence[Result]) -> str:
 def write() -> None:
     """Write the page from the results that were kept."""
     PAGE.write_text(page(kept()), "utf-8")
-
-
-def kept() -> list[Result]:
-    """The results of the last full run."""
-    return [Result(**one) for one in json.loads(FILE.read_text("utf-8"))]
 
 
 def _holds(one: Result) -> str:

@@ -46,5 +46,23 @@ def show(results: list[Result], console: Console) -> bool:
 
 
 def keep(results: list[Result]) -> None:
-    """Write the figures of a full run."""
-    FILE.write_text(json.dumps([asdict(one) for one in results], indent=2) + "\n", "utf-8")
+    """Write the figures; those of parts that did not run this time stay as they were."""
+    FILE.write_text(json.dumps([asdict(one) for one in merged(kept(), results)], indent=2) + "\n", "utf-8")
+
+
+def kept() -> list[Result]:
+    """The figures of each part's last run."""
+    return [Result(**one) for one in json.loads(FILE.read_text("utf-8"))]
+
+
+def merged(before: list[Result], now: list[Result]) -> list[Result]:
+    """`before`, the parts that `now` has a figure of replaced by it; a part is what stands before a name's colon. Pure.
+
+    Parts come in the order of `now`, and then those of `before` in theirs.
+    """
+    parts = {_part(one) for one in now}
+    return [*now, *(one for one in before if _part(one) not in parts)]
+
+
+def _part(one: Result) -> str:
+    return one.name.partition(":")[0]

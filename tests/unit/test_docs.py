@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from benchmarks import document
-from benchmarks.results import at_least, at_most, told
+from benchmarks.results import at_least, at_most, kept, merged, told
 from hub_core.codes import FileError
 from hub_core.settings import describe_settings
 
@@ -33,7 +33,7 @@ def test_every_code_that_the_core_raises_is_documented() -> None:
 
 
 def test_the_benchmarks_page_is_made_of_the_figures_that_were_kept() -> None:
-    assert document.PAGE.read_text("utf-8") == document.page(document.kept())
+    assert document.PAGE.read_text("utf-8") == document.page(kept())
 
 
 def test_a_figure_that_does_not_hold_is_told_as_such_and_charts_need_their_figures() -> None:
@@ -48,6 +48,12 @@ def test_a_figure_that_does_not_hold_is_told_as_such_and_charts_need_their_figur
     assert "| small files: dlt / POST to SUCCESS | 3 ratio | >= 1 | yes |" in page
     assert "bar [10, 16]" in page
     assert "1 GB in 8 files, seconds" not in page
+
+
+def test_figures_of_a_part_that_did_not_run_stay() -> None:
+    before = [told("small files: old", 1, "s"), told("rules: run", 2, "s")]
+    now = [told("small files: new", 3, "s")]
+    assert [one.name for one in merged(before, now)] == ["small files: new", "rules: run"]
 
 
 def test_links_between_the_docs_lead_somewhere() -> None:
