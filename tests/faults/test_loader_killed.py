@@ -1,110 +1,84 @@
-"""A loader that is killed at a named step and started again: nothing is lost, nothing is there twice."""
+"""A loader that is killed, at every step and at random instants, and started again: each file is loaded once."""
 
-import os
+import random
 import signal
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
 
 import pytest
 
-from hub_core.model import Feed
-from tests.spark.conftest import Lake
+from tests.faults.conftest import Loaders, ended, recorded
+from tests.faults.deliveries import KINDS, Kind, assert_loaded_once, land
+from tests.faults.loader_process import Report
+from tests.lake import Lake
 
 pytestmark = pytest.mark.stack
 
-# Each step is a method of one of the loader's collaborators; the process kills itself before or after its first call.
-DRIVER = """
-import os, signal, sys
-from importlib import import_module
-from pyspark.sql import SparkSession
-from spark_jobs.loader import Loader
-
-place, moment, catalog, batch = sys.argv[1:]
-module, owner, method = place.split(":")
-owner = getattr(import_module(module), owner)
-original = getattr(owner, method)
-
-def killed(self, *arguments, **options):
-    if moment == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    answer = original(self, *arguments, **options)
-    os.kill(os.getpid(), signal.SIGKILL)
-    return answer
-
-setattr(owner, method, killed)
-spark = SparkSession.builder.getOrCreate()
-Loader(spark, catalog, batch, "killed").run()
-"""
-STEPS = [
-    ("before", "spark_jobs.destination:Destination:append", "the claims have their commit_id"),
-    ("after", "spark_jobs.destination:Destination:append", "the rows are in the table"),
-    ("after", "spark_jobs.destination:Destination:rows_of", "the rows are counted"),
-    ("after", "spark_jobs.loading:GroupLoader:_finish", "the last MERGE is on its way"),
-    ("after", "spark_jobs.claim_changes:ClaimChanges:flush", "everything is written"),
-    ("before", "spark_jobs.loading:GroupLoader:_divide", "a bad file is found"),
-    ("after", "spark_jobs.destination:Destination:close", "the first commit is closed"),
-    ("after", "spark_jobs.quarantine:Quarantine:write", "the bad records are in quarantine"),
-    ("after", "spark_jobs.loading:GroupLoader:_divide", "the files are divided"),
-]
+MOMENTS = ("before", "after")
+SEEDS = range(8)
+LOBS = ("hawk", "kite")
+"""Points of two LOBs are tried side by side: loads of different LOBs don't meet in the tracker."""
 
 
-def _killed(lake: Lake, remote: str, step: str, moment: str, batch: str) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", DRIVER, step, moment, lake.catalog, batch],
-        env={**os.environ, "SPARK_REMOTE": remote},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ran.returncode == -signal.SIGKILL, ran.stderr[-2000:]
+@dataclass(frozen=True)
+class Point:
+    """Where a loader is killed."""
+
+    number: int
+    name: str
+    when: str
+
+    def __str__(self) -> str:
+        return f"{self.when} step {self.number}, {self.name}"
 
 
-def _fed(lake: Lake) -> Feed:
-    feed = lake.feed("killed" + uuid4().hex[:6])
-    lake.sync(feed)
-    for index in range(3):
-        lake.put(feed, f"f{index}.csv", f"id,name\n{index},a\n{index},b\n")
-    return feed
-
-
-@pytest.mark.parametrize(("moment", "step", "when"), STEPS, ids=[step[2] for step in STEPS])
-def test_killed_and_started_again_it_loads_each_file_once(
-    lake: Lake, parts: Any, moment: str, step: str, when: str
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_killed_before_and_after_each_step_it_loads_each_file_once(
+    kind: Kind, lake: Lake, loaders: Loaders, subtests: pytest.Subtests
 ) -> None:
-    feed = _fed(lake)
-    dividing = any(part in step for part in ("_divide", "close", "Quarantine"))
-    if dividing:
-        lake.put(feed, "bad.csv", "id,name\n1\n")
-    batch = lake.claim(feed)
-    _killed(lake, parts.spark_remote, step, moment, batch)
+    steps = recorded(lake, loaders, [kind]).steps
+    points = [Point(number, step.name, when) for number, step in enumerate(steps, 1) for when in MOMENTS]
+    with ThreadPoolExecutor(len(LOBS)) as pool:
+        some = [points[start :: len(LOBS)] for start in range(len(LOBS))]
+        failures = dict(chain(*pool.map(lambda points, lob: _failures(lake, loaders, kind, points, lob), some, LOBS)))
+    for point in points:
+        with subtests.test(str(point)):
+            if failures[point] is not None:
+                raise failures[point]
+
+
+def _failures(
+    lake: Lake, loaders: Loaders, kind: Kind, points: Sequence[Point], lob: str
+) -> list[tuple[Point, BaseException | None]]:
+    """What goes wrong at each of the points."""
+    failures: list[tuple[Point, BaseException | None]] = []
+    for point, delivery in zip(points, land(lake, [kind] * len(points), lob), strict=True):
+        try:
+            batch = lake.claim(delivery.feed)
+            at = ("--step", str(point.number), "--name", point.name, "--when", point.when)
+            _, said = ended(loaders.start(batch, *at), -signal.SIGKILL)
+            assert f"killing {point}\n" in said
+            lake.load(batch)
+            assert_loaded_once(lake, batch, [delivery])
+        except Exception as failure:  # noqa: BLE001 — raised by the test, point by point
+            failures.append((point, failure))
+        else:
+            failures.append((point, None))
+    return failures
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"seed{seed}")
+def test_killed_at_a_random_instant_it_loads_each_file_of_many_feeds_once(
+    seed: int, report: Report, lake: Lake, loaders: Loaders
+) -> None:
+    landed = land(lake, KINDS)
+    batch = lake.claim(*[one.feed for one in landed])
+    # The last two steps end too soon before the run does. What a step takes depends on how warm Spark is, so that a
+    # share of the whole run's time would be no instant to go by.
+    chance = random.Random(seed)
+    step, later = chance.randint(1, len(report.steps) - 2), chance.uniform(0, 1)
+    ended(loaders.start(batch, "--step", str(step), "--later", f"{later:.2f}"), -signal.SIGKILL)
     lake.load(batch)
-    expected = [(str(index), name) for index in range(3) for name in "ab"]
-    assert lake.rows(feed, "id", "name") == expected
-    outcomes = {name: (file.status, file.row_count) for name, file in lake.files(batch, feed).items()}
-    assert outcomes == {f"f{index}.csv": ("SUCCESS", 2) for index in range(3)} | (
-        {"bad.csv": ("QUARANTINED", 0)} if dividing else {}
-    )
-    assert [row[0] for row in lake.quarantined(feed)] == (["1"] if dividing else [])
-
-
-def test_two_loaders_of_one_batch_at_once_load_each_file_once(lake: Lake, parts: Any) -> None:
-    feed = _fed(lake)
-    lake.put(feed, "bad.csv", "id,name\n1\n")
-    batch = lake.claim(feed)
-    command = [sys.executable, "-m", "spark_jobs.bronze_load", "--batch-id", batch, "--catalog", lake.catalog]
-    environment = {**os.environ, "SPARK_REMOTE": parts.spark_remote}
-    runs = [
-        subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL)
-        for _ in range(2)
-    ]
-    assert [run.wait(timeout=300) for run in runs] == [0, 0]
-    assert len(lake.rows(feed, "id")) == 6
-    assert {name: file.status for name, file in lake.files(batch, feed).items()} == {
-        "bad.csv": "QUARANTINED", "f0.csv": "SUCCESS", "f1.csv": "SUCCESS", "f2.csv": "SUCCESS"
-    }  # fmt: skip
-    assert [row[0] for row in lake.quarantined(feed)] == ["1"]
+    assert_loaded_once(lake, batch, landed)
