@@ -7,7 +7,7 @@ class FileError(StrEnum):
     """A file's error code; `docs/errors.md` says of each what to do."""
 
     BAD_HEADER = "BAD_HEADER"
-    """QUARANTINED: a header name is empty, stands twice up to case, or is one of the hub's own."""
+    """QUARANTINED: a header name is empty, stands twice up to case, is one of the hub's own, or does not decode."""
     TOO_MANY_REJECTS = "TOO_MANY_REJECTS"
     """QUARANTINED: more records are malformed or break a rule than `max_reject_percent` allows."""
     FILE_RULE = "FILE_RULE"
