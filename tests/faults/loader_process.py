@@ -2,7 +2,7 @@
 
 usage: loader_process.py BATCH_ID CATALOG --step NUMBER [--name NAME] (--when before|after | --later SECONDS)
     [--victim PID]
-Without --step nothing is killed. A command that fails is no step: with its name, a step is not taken for such a one.
+Without --step nothing is killed. A command that fails is no step. With a name, NUMBER counts the steps of that name.
 SPARK_REMOTE says where Spark is. A run that comes to its end prints a `Report`, its last line.
 """
 
@@ -124,10 +124,12 @@ class Steps:
         with self._lock:
             number = next(number for number in count(1) if number not in self._seen)
             self._seen[number] = Step(name, began - self._began, 0.0)
-            chosen = number == self._number and self._name in {None, name}
+            # Steps of several threads come in any order, so that with a name they are counted by it.
+            nth = number if self._name is None else sum(step.name == name for step in self._seen.values())
+            chosen = nth == self._number and self._name in {None, name}
             due, self._number = (self._when, None) if chosen else ("", self._number)
         if due:
-            sys.stderr.write(f"killing {due} step {number}, {name}\n")
+            sys.stderr.write(f"killing {due} step {nth}, {name}\n")
             sys.stderr.flush()
         if due == "before":
             self._killer.kill()
@@ -139,7 +141,7 @@ class Steps:
             # It changed nothing; the next command is this step.
             with self._lock:
                 del self._seen[number]
-                self._number = number if due == "after" else self._number
+                self._number = nth if due == "after" else self._number
             raise
         if due == "after":
             self._killer.kill()

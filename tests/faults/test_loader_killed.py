@@ -2,6 +2,7 @@
 
 import random
 import signal
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,7 +40,11 @@ def test_killed_before_and_after_each_step_it_loads_each_file_once(
     kind: Kind, lake: Lake, loaders: Loaders, subtests: pytest.Subtests
 ) -> None:
     steps = recorded(lake, loaders, [kind]).steps
-    points = [Point(number, step.name, when) for number, step in enumerate(steps, 1) for when in MOMENTS]
+    nth: Counter[str] = Counter()
+    points: list[Point] = []
+    for step in steps:
+        nth[step.name] += 1
+        points += [Point(nth[step.name], step.name, when) for when in MOMENTS]
     with ThreadPoolExecutor(len(LOBS)) as pool:
         some = [points[start :: len(LOBS)] for start in range(len(LOBS))]
         failures = dict(chain(*pool.map(lambda points, lob: _failures(lake, loaders, kind, points, lob), some, LOBS)))
