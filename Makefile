@@ -46,7 +46,7 @@ test: setup ## all tests, on the real stack
 test-unit: .venv/.synced ## the tests that need no stack
 	$(PY) -m pytest -m 'not stack'
 
-test-faults: setup ## exactly once, proved by killing loaders and Spark; 20 minutes
+test-faults: setup ## exactly once, proved by killing loaders and Spark
 	$(PY) -m pytest tests/faults
 
 .tools/dlt/.synced: benchmarks/requirements-dlt.txt | $(UV)
@@ -54,7 +54,7 @@ test-faults: setup ## exactly once, proved by killing loaders and Spark; 20 minu
 	$(UV) pip sync -q --compile-bytecode --require-hashes -p .tools/dlt benchmarks/requirements-dlt.txt
 	touch $@
 
-bench: setup .tools/dlt/.synced ## speed: ratios, benchmarks/results.json and docs/benchmarks.md; half an hour
+bench: setup .tools/dlt/.synced ## speed: ratios, benchmarks/results.json and docs/benchmarks.md
 	$(PY) -m benchmarks
 
 check: .venv/.synced ## lint, types, import rules, stale requirements

@@ -10,7 +10,7 @@ _BARS = {"bare read and append": "bare", "the hub's run": "run", "POST to SUCCES
 _INTRO = """# Benchmarks
 
 `make bench` measures on a fresh local stack (Azurite in memory, one Spark server), prints the figures, and writes
-`benchmarks/results.json` and this page. Give it a machine with nothing else to do: it takes half an hour, and
+`benchmarks/results.json` and this page. Give it a machine with nothing else to do.
 `python -m benchmarks small planning` measures some parts alone.
 
 What the words mean: *bare* is `spark.read.csv(folder)` and one Delta append on the same Spark server, over the same

@@ -21,7 +21,7 @@ def accept_load(req: func.HttpRequest) -> func.HttpResponse:
     """POST loads: 202 with the load, or 200 with what a dry run found."""
     from hub_core.load import Load
 
-    key, caller = req.headers.get("Idempotency-Key"), req.headers.get("X-MS-CLIENT-PRINCIPAL-ID", "")
+    key, caller = _sender(req)
     answer = hub().accept(req.get_body(), idempotency_key=key, caller=caller)
     if not isinstance(answer, Load):
         return json_answer(json.dumps(answer))
@@ -76,7 +76,7 @@ def cancel_load(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def retry_load(req: func.HttpRequest) -> func.HttpResponse:
     """POST loads/{id}/retry: 202 with a new load, of this one's FAILED and QUARANTINED files."""
-    key, caller = req.headers.get("Idempotency-Key"), req.headers.get("X-MS-CLIENT-PRINCIPAL-ID", "")
+    key, caller = _sender(req)
     return _accepted(hub().retry(req.route_params["id"], idempotency_key=key, caller=caller))
 
 
@@ -109,6 +109,11 @@ def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the b
     tried = hub().ready()
     status = 200 if all(one.ok for one in tried) else 503
     return json_answer(json.dumps({"dependencies": [dataclasses.asdict(one) for one in tried]}), status)
+
+
+def _sender(req: func.HttpRequest) -> tuple[str | None, str]:
+    """The request's Idempotency-Key, and whose it is."""
+    return req.headers.get("Idempotency-Key"), req.headers.get("X-MS-CLIENT-PRINCIPAL-ID", "")
 
 
 def _accepted(load: "Load") -> func.HttpResponse:

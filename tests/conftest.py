@@ -48,9 +48,9 @@ def azurite(parts: Stack) -> Azurite:
     return parts.azurite
 
 
-@pytest.fixture(scope="session")
-def spark(parts: Stack) -> Iterator["SparkSession"]:
-    """A Spark session; storage is up too, and `abfss://` leads there."""
+@contextmanager
+def session(parts: Stack) -> Iterator["SparkSession"]:
+    """A session on the stack's Spark server, which is started where it isn't up; storage is up too."""
     from pyspark.sql.connect.session import SparkSession
 
     parts.start("azurite", "spark")
@@ -58,6 +58,13 @@ def spark(parts: Stack) -> Iterator["SparkSession"]:
     yield session
     # Before the server goes: a session without one tries for ten minutes to say goodbye.
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def spark(parts: Stack) -> Iterator["SparkSession"]:
+    """A Spark session; `abfss://` leads to the stack's storage."""
+    with session(parts) as spark:
+        yield spark
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from local_stack.stack import Stack
+from tests.conftest import session
 from tests.faults.deliveries import KINDS, Kind, assert_loaded_once, land
 from tests.faults.loader_process import Report
 from tests.lake import Lake, open_lake
@@ -19,17 +20,6 @@ if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
 _PROJECT = Path(__file__).parents[2]
-
-
-@contextmanager
-def session(parts: Stack) -> Iterator["SparkSession"]:
-    """A session on the stack's Spark server, which is started where it isn't up."""
-    from pyspark.sql.connect.session import SparkSession
-
-    parts.start("azurite", "spark")
-    session = SparkSession.builder.remote(parts.spark_remote).create()
-    yield session
-    session.stop()
 
 
 @pytest.fixture(scope="module")
