@@ -41,11 +41,14 @@ def main(chosen: list[str]) -> int:
         bench = Bench(stack, console)
         for name in [name for name in PARTS if name in (chosen or PARTS)]:
             console.print(f"[bold]{name}[/bold]")
-            results += PARTS[name](bench)
+            found = PARTS[name](bench)
+            show(found, console)
+            results += found
+            # At once: a part that breaks takes no other's figures with it.
+            keep(results)
+            document.write()
         bench.spark.stop()
         bench.sql.close()
-    keep(results)
-    document.write()
     return 0 if show(results, console) else 1
 
 
