@@ -16,8 +16,12 @@ STORAGE = "AzureWebJobsStorage"
 
 @triggers.event_grid_trigger("event")
 def on_blob_created(event: func.EventGridEvent) -> None:
-    """A blob event: kept for the next drain if it is of a file of ours. A failure here makes Event Grid send again."""
-    body = {"id": event.id, "eventType": event.event_type, "subject": event.subject, "data": event.get_json()}
+    """A blob event: kept for the next drain if it is of a file of ours. A failure here makes Event Grid send again.
+
+    Whatever the annotation says, which has to be one class, an event in the other schema arrives as a CloudEvent.
+    """
+    kind = event.type if isinstance(event, func.CloudEvent) else event.event_type
+    body = {"id": event.id, "eventType": kind, "subject": event.subject, "data": event.get_json()}
     try:
         hub().take_event(json.dumps(body))
     except Rejected as error:

@@ -1,4 +1,4 @@
-"""What operators are told of a load that did not bring all of its files: one alert a load."""
+"""What operators are told of a load that did not bring all of its files, or takes too long: one alert for each."""
 
 from enum import StrEnum
 from typing import Any
@@ -25,18 +25,28 @@ def alert_body(load: Load, form: AlertFormat) -> Json:
 
 def headline(load: Load) -> str:
     """One line."""
-    return f"Load of {load.lob} ended {load.state}"
+    if load.state.is_final:
+        return f"Load of {load.lob} ended {load.state}"
+    return f"Load of {load.lob} is {load.state} since {iso(load.created_at)}"
+
+
+def reason(load: Load) -> tuple[str, str]:
+    """The code, and a sentence."""
+    if load.error:
+        return load.error.code, load.error.message
+    return "OVERDUE", "the load takes longer than HUB_OVERDUE_HOURS allows; see its run and the loads that it waits for"
 
 
 def _plain(load: Load) -> Json:
+    code, message = reason(load)
     return {
         "kind": "load",
         "headline": headline(load),
         "load_id": load.id,
         "lob": load.lob,
         "state": load.state.value,
-        "code": load.error.code if load.error else None,
-        "message": load.error.message if load.error else None,
+        "code": code,
+        "message": message,
         "trigger": load.trigger.value,
         "files": load.files.model_dump(),
         "run_id": load.run_id,
@@ -66,7 +76,7 @@ def _card(load: Load) -> Json:
         "version": "1.4",
         "body": [
             {"type": "TextBlock", "text": plain["headline"], "weight": "Bolder", "color": "Attention", "wrap": True},
-            {"type": "TextBlock", "text": plain["message"] or "", "wrap": True},
+            {"type": "TextBlock", "text": plain["message"], "wrap": True},
             {"type": "FactSet", "facts": [{"title": name, "value": value} for name, value in facts.items() if value]},
         ],
     }

@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -43,11 +43,13 @@ def build(settings: Settings) -> "Hub":
     """A Hub on real adapters; makes the table, queues and container that it keeps its state in."""
     from hub_core.adapters import blob, databricks_sign_in, jobs, queue, storage_accounts, table
     from hub_core.gather import ConfigReader
+    from hub_core.housekeeping import Housekeeping
     from hub_core.hub import Hub
     from hub_core.intake import Intake
     from hub_core.overseer import Overseer
     from hub_core.planning import Planner
     from hub_core.recent import RecentLoads
+    from hub_core.sweep import Sweep
     from hub_core.tracker import SqlTracker
 
     accounts = storage_accounts.Accounts(settings.storage_connections)
@@ -87,7 +89,9 @@ def build(settings: Settings) -> "Hub":
             clock=now,
             endpoints=accounts.endpoints(hosts),
         ),
-        overseer=Overseer(planner, configs, settings.sweep_minutes, _alerts(settings)),
+        overseer=Overseer(planner, timedelta(hours=settings.overdue_hours), _alerts(settings)),
+        sweep=Sweep(planner, configs, settings.sweep_minutes, settings.sweep_loads),
+        housekeeping=Housekeeping(loads, documents, now, timedelta(days=settings.keep_loads_days)),
         configs=configs,
         recent=RecentLoads(loads, time.monotonic),
         dependencies={

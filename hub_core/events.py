@@ -95,7 +95,7 @@ def _wanted(path: str, feeds: Sequence[Feed]) -> bool:
     return any(
         feed.is_active
         and path.startswith(feed.source_path)
-        and not is_hidden(below := path[len(feed.source_path) :])
+        and not is_hidden(below := feed.below(path))
         and matches(feed.file_pattern, below)
         for feed in feeds
     )

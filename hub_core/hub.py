@@ -11,15 +11,17 @@ from typing import Any
 
 from hub_core.errors import Broken, Conflict, FieldError, HubError, Rejected, Transient
 from hub_core.gather import ConfigReader
+from hub_core.housekeeping import Housekeeping
 from hub_core.intake import Drained, Intake
 from hub_core.load import Load, new_id
 from hub_core.messages import LoadMessage, start
 from hub_core.model import FileOutcome, FileStatus, LoadState, Trigger, digest, iso
-from hub_core.overseer import SWEEP_DOCUMENT, Overseer, Reconciled, feed_report
+from hub_core.overseer import Overseer, Reconciled
 from hub_core.planning import Planner
 from hub_core.ports import Stored
 from hub_core.recent import RecentLoads
 from hub_core.request import LoadRequest, parse_request
+from hub_core.sweep import DOCUMENT, Sweep, feed_report
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,8 @@ class Hub:
     planner: Planner
     intake: Intake
     overseer: Overseer
+    sweep: Sweep
+    housekeeping: Housekeeping
     configs: ConfigReader
     recent: RecentLoads
     dependencies: Mapping[str, Callable[[], object]]
@@ -191,7 +195,7 @@ class Hub:
 
     def feeds(self) -> Json:
         """The feeds of every CSV as it is now, with what the last sweep found of each."""
-        swept = self.planner.documents.read(SWEEP_DOCUMENT)
+        swept = self.planner.documents.read(DOCUMENT)
         as_of, found = None, {}
         if isinstance(swept, dict):
             as_of = swept["as_of"]
@@ -233,10 +237,12 @@ class Hub:
             self.planner.fail(stored, Broken("POISONED", said), claims_open=True)
 
     def reconcile(self) -> Reconciled:
-        """Move on what stands still, and look over the feeds once an hour."""
+        """Move on what stands still; once an hour look over the feeds, and once a day drop what is out of date."""
         seen = self.overseer.reconcile()
-        if self.overseer.sweep_is_due():
-            self.overseer.sweep()
+        if self.sweep.is_due():
+            self.sweep.run()
+        if self.housekeeping.is_due():
+            self.housekeeping.run()
         return seen
 
 

@@ -2,18 +2,15 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from hub_core.errors import Rejected
 from hub_core.events import NotAnEvent, assign, path_of, read_event
 from hub_core.gather import ConfigReader
-from hub_core.load import Load, new_id
-from hub_core.messages import start
 from hub_core.model import Trigger
+from hub_core.named_loads import start_named
 from hub_core.paths import is_below
-from hub_core.planning import paths_document
 from hub_core.ports import Clock, Documents, Event, Events, Loads, Queue
-from hub_core.request import LoadRequest
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +20,17 @@ MAX_DEQUEUES = 5
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What a drain did with the messages it found."""
+    """What became of the messages that a drain found: `events` is the sum of the other numbers."""
 
     events: int = 0
-    """Messages received."""
-    ignored: int = 0
-    """Events of other things than complete files, duplicates, and files that no feed wants."""
+    files: int = 0
+    """Named to loads, each once."""
+    duplicate: int = 0
+    """Further events of those files."""
+    dropped: int = 0
+    """Of other things than complete files, of places that are none of ours, and of files that no feed wants."""
+    left: int = 0
+    """Of a LOB whose CSV cannot be read now; they come again."""
     poisoned: int = 0
     loads: tuple[str, ...] = ()
     """The loads made, one per LOB."""
@@ -53,7 +55,8 @@ class Intake:
             arrival = read_event(body)
         except NotAnEvent as error:
             raise Rejected("NOT_AN_EVENT", str(error)) from error
-        if arrival is None or path_of(arrival.url, self.endpoints) is None:
+        path = path_of(arrival.url, self.endpoints) if arrival else None
+        if path is None or not is_below(path, self.configs.allowed_roots):
             return False
         self.events.put(body)
         return True
@@ -78,7 +81,11 @@ class Intake:
         paths = [path for _, path in good if path is not None]
         configs = {lob: self.configs.read(lob) for lob in sorted(self.configs.lobs())} if paths else {}
         arrivals = assign(paths, configs)
-        made = tuple(self._load(lob, wanted) for lob, wanted in arrivals.by_lob.items())
+        now = self.clock()
+        made = tuple(
+            start_named(self.loads, self.queue, self.documents, lob=lob, trigger=Trigger.EVENT, paths=wanted, now=now)
+            for lob, wanted in arrivals.by_lob.items()
+        )
         named = {path for wanted in arrivals.by_lob.values() for path in wanted}
         # What a LOB wants whose CSV cannot be read, nobody knows yet: its events come again, until they are poison.
         closed = [
@@ -90,23 +97,15 @@ class Intake:
         left = {path for path in paths if path not in named and is_below(path, closed)}
         done = [event for event, path in good if path not in left]
         self.events.delete(done)
-        drained = Drained(len(received), len(done) - len(named), len(received) - len(good), made)
-        log.info(
-            "drained blob events", extra={"events": drained.events, "loads": len(made), "ignored": drained.ignored}
+        of_named = sum(path in named for path in paths)
+        drained = Drained(
+            events=len(received),
+            files=len(named),
+            duplicate=of_named - len(named),
+            dropped=len(done) - of_named,
+            left=len(good) - len(done),
+            poisoned=len(received) - len(good),
+            loads=made,
         )
+        log.info("drained blob events", extra=asdict(drained))
         return drained
-
-    def _load(self, lob: str, paths: list[str]) -> str:
-        now = self.clock()
-        load = Load(
-            id=new_id(now),
-            lob=lob,
-            trigger=Trigger.EVENT,
-            request=LoadRequest(lob=lob),
-            created_at=now,
-            updated_at=now,
-        )
-        # In this order a crash leaves at most a list of paths that nobody reads; the messages come again.
-        self.documents.write(paths_document(load.id), paths)
-        start(self.loads, self.queue, load)
-        return load.id

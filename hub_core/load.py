@@ -114,6 +114,8 @@ class Load(_Document):
     updated_at: Moment
     submitted_at: Moment | None = None
     finished_at: Moment | None = None
+    overdue_at: Moment | None = None
+    """When the load was found to take longer than HUB_OVERDUE_HOURS."""
 
     body_hash: str | None = Field(None, exclude=True)
     """Of the request under its Idempotency-Key; None without one."""
@@ -124,7 +126,7 @@ class Load(_Document):
     """The load is done with its own files, and at most waits for other loads."""
 
     alert_due: bool = Field(False, exclude=True)
-    """The load is final and did not bring all of its files, and nobody has been told yet."""
+    """The load did not bring all of its files, or is overdue, and nobody has been told yet."""
 
     @property
     def went_well(self) -> bool:

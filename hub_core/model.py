@@ -118,6 +118,10 @@ class Feed:
         """32 hex characters made from the key, so that every shell computes the same one."""
         return digest(*self.key)
 
+    def below(self, path: str) -> str:
+        """A file's path below the feed's folder."""
+        return path[len(self.source_path) :]
+
     @property
     def table(self) -> str:
         """`catalog.schema.table`, unquoted."""

@@ -17,6 +17,7 @@ from hub_core.gather import ConfigReader, find_files, look_at, usable
 from hub_core.load import ConfigProblem, FileCounts, Load, Problem, config_problems, final_state
 from hub_core.messages import LoadMessage
 from hub_core.model import Feed, FileStatus, LoadState, Outcome, Run, RunState, Trigger
+from hub_core.named_loads import named_paths
 from hub_core.ports import Clock, Documents, Jobs, Landing, Loads, Queue, Stored, Tracker
 from hub_core.request import EVERYTHING, LoadRequest, require_feeds, select, window_of
 from hub_core.resolve import Candidates, Plan, Scope, files_due, foreign_holders, settled_before
@@ -164,11 +165,8 @@ class Planner:
         if load.retry_of is not None:
             return self._bad_files(load.retry_of, [feed for feed in feeds if feed.is_active])
         if load.trigger in (Trigger.EVENT, Trigger.SWEEP):
-            paths = self.documents.read(paths_document(load.id))
-            if not isinstance(paths, list):
-                raise Broken("PATHS_LOST", "the list of files that this load was made for is gone")
             active = [feed for feed in feeds if feed.is_active]
-            return look_at(self.landing, [str(path) for path in paths], active, Scope(EVERYTHING))
+            return look_at(self.landing, named_paths(self.documents, load.id), active, Scope(EVERYTHING))
         # The LOB and "today" were settled when the load was accepted: planned later or again, it means the same files.
         selection = select(load.request, {load.lob})
         return find_files(self.landing, require_feeds(feeds, selection), self._scope(load.request, load.created_at))
@@ -346,11 +344,6 @@ class Planner:
         current = self.loads.get(message.load_id)
         if current is not None and current.load.state in (LoadState.ACCEPTED, LoadState.SUBMITTING):
             self.fail(current, fault, claims_open=True)
-
-
-def paths_document(load_id: str) -> str:
-    """The name of the document that lists an event load's files."""
-    return f"paths/{load_id}.json"
 
 
 def adopted(batch_id: str, lob: str, run_id: str, now: datetime) -> Load:

@@ -138,6 +138,10 @@ class Loads(Protocol):
         """At most `limit` loads, newest first, and where to go on; Rejected for a continuation that isn't one."""
         ...
 
+    def drop(self, before: datetime, limit: int) -> Sequence[str]:
+        """Delete at most `limit` loads made before that moment on which nothing is open, and their keys; their ids."""
+        ...
+
 
 class Queue(Protocol):
     """The queue `loads`."""
@@ -191,6 +195,10 @@ class Documents(Protocol):
 
     def read(self, name: str) -> object | None:
         """The document, or None."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete it, if it is there."""
         ...
 
 

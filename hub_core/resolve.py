@@ -85,7 +85,7 @@ def candidates(listed: Iterable[SourceFile], feeds: Sequence[Feed], scope: Scope
 
 
 def _why_not(file: SourceFile, feed: Feed, scope: Scope) -> str | None:
-    below = file.path[len(feed.source_path) :]
+    below = feed.below(file.path)
     if is_hidden(below):
         return "hidden"
     if not is_plain(below):
@@ -104,6 +104,18 @@ def _why_not(file: SourceFile, feed: Feed, scope: Scope) -> str | None:
 def settled_before(now: datetime, settle_seconds: int) -> datetime | None:
     """The youngest a listed file may be; None where writes are atomic (0 seconds)."""
     return now - timedelta(seconds=settle_seconds) if settle_seconds else None
+
+
+def overlooked(found: Sequence[Candidate], window: Window, before: datetime) -> list[Candidate]:
+    """Of `found` those of `window` that have lain there since `before` or longer."""
+    return [
+        one
+        for one in found
+        if one.file.modified <= before
+        and window.holds(
+            file_date(one.feed.below(one.file.path), one.file.modified, one.feed.date_source), one.file.modified
+        )
+    ]
 
 
 @dataclass(slots=True)

@@ -37,6 +37,16 @@ def _whole(text: str) -> int:
     return number
 
 
+def _some(text: str) -> int:
+    if (number := _whole(text)) < 1:
+        raise ValueError("out of range")
+    return number
+
+
+def _flag(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]
+
+
 def _address(text: str) -> str:
     url = text if "://" in text else f"https://{text}"
     return url.rstrip("/")
@@ -149,8 +159,25 @@ class Settings:
         _text_map,
         default_factory=dict,
     )
+    sweep_loads: bool = _setting(
+        "HUB_SWEEP_LOADS",
+        "Whether a sweep loads the files that no event told of (`true`), or only reports them (`false`).",
+        "false",
+        _flag,
+        default=True,
+    )
     sweep_minutes: int = _setting(
         "HUB_SWEEP_MINUTES", "Minutes between two looks over all feeds; 0 for never.", "60", _whole, default=60
+    )
+    keep_loads_days: int = _setting(
+        "HUB_KEEP_LOADS_DAYS",
+        "Days after which the record of a load that has ended is dropped.",
+        "400",
+        _some,
+        default=400,
+    )
+    overdue_hours: int = _setting(
+        "HUB_OVERDUE_HOURS", "Hours after which an alert says that a load has not ended.", "6", _some, default=6
     )
     alert_webhook: str | None = _setting(
         "HUB_ALERT_WEBHOOK",

@@ -111,6 +111,14 @@ class BlobDocuments:
         document: object = json.loads(content)
         return document
 
+    def delete(self, name: str) -> None:
+        """See `Documents.delete`."""
+        with translated(f"deleting {name}"):
+            try:
+                self._container.delete_blob(name)
+            except ResourceNotFoundError:
+                return
+
 
 def _is_folder(blob: BlobProperties) -> bool:
     # Accounts with a hierarchical namespace, and Hadoop's older drivers, list directories as blobs.

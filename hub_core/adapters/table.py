@@ -8,7 +8,8 @@ those of the last day are looked for by their state.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import batched, islice
 from typing import Any
 
 from azure.core import MatchConditions
@@ -25,6 +26,7 @@ TABLE = "loads"
 _PARTITION = "load"
 _LOCKS = "idempotency-key"
 _MARKER = "~open:"
+_PER_TRANSACTION = 100
 _LAST = "~"
 """Behind every id, before every marker."""
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
@@ -142,6 +144,26 @@ class TableLoads:
                     return found, found[-1].id
                 found.append(_load(entity))
         return found, None
+
+    def drop(self, before: datetime, limit: int) -> Sequence[str]:
+        """See `Loads.drop`. A key goes with its load: the load's id, which it holds, tells its age too."""
+        since = first_id(before)
+        with translated("dropping old loads"):
+            ended = (load.id for load in map(_load, self._range(since, _LAST)) if not load.is_open)
+            old = list(islice(ended, limit))
+            gone = frozenset(old)
+            keys = self._table.query_entities(
+                "PartitionKey eq @p and load_id ge @since", parameters={"p": _LOCKS, "since": since}
+            )
+            # A load without its key only means that the key is free again; a key without its load would be in the way.
+            self._delete(_LOCKS, [row["RowKey"] for row in keys if row["load_id"] in gone])
+            self._delete(_PARTITION, old)
+        return old
+
+    def _delete(self, partition: str, row_keys: Sequence[str]) -> None:
+        for some in batched(row_keys, _PER_TRANSACTION):
+            entities = [{"PartitionKey": partition, "RowKey": row_key} for row_key in some]
+            self._table.submit_transaction([(TransactionOperation.DELETE, entity) for entity in entities])
 
     def _range(self, start: str, end: str, **options: Any) -> Iterator[Mapping[str, Any]]:
         parameters = {"p": _PARTITION, "start": start, "end": end}

@@ -127,6 +127,42 @@ def test_pages_are_newest_first_and_whole(loads: Loads) -> None:
     assert seen == [load.id for load in reversed(made)]
 
 
+def test_pages_stay_as_they_are_while_new_loads_come_in(loads: Loads) -> None:
+    made = [_load(minute) for minute in range(4)]
+    for load in made:
+        loads.insert(load)
+    first, after = loads.page(None, None, 2, None)
+    for minute in range(10, 13):
+        loads.insert(_load(minute))
+    second, _ = loads.page(None, None, 2, after)
+    assert [load.id for load in (*first, *second)] == [load.id for load in reversed(made)]
+
+
+def test_old_loads_are_dropped_with_their_keys_unless_something_is_open_on_them(loads: Loads) -> None:
+    old, older, running, young = _load(0), _load(-1), _load(-2), _load(10)
+    for load in (old, older, running, young):
+        loads.insert(load)
+        loads.reserve(f"key of {load.id}", load.id)
+        stored = loads.get(load.id)
+        assert stored is not None
+        if load is not running:
+            loads.update(stored, load.moved(NOW, state=LoadState.SUCCESS))
+    before = NOW + timedelta(minutes=5)
+    assert loads.drop(before, 1) == [old.id]
+    assert loads.drop(before, 10) == [older.id]
+    assert loads.drop(before, 10) == []
+    assert [load.id for load in loads.page(None, None, 10, None)[0]] == [young.id, running.id]
+    assert [loads.reserved(f"key of {load.id}") for load in (old, older)] == [None, None]
+    assert loads.reserved(f"key of {running.id}") == running.id
+
+
+def test_more_than_one_transaction_of_old_loads_is_dropped(loads: Loads) -> None:
+    for minute in range(120):
+        loads.insert(_load(minute).moved(NOW, state=LoadState.EMPTY))
+    assert len(loads.drop(NOW + timedelta(days=1), 110)) == 110
+    assert len(loads.page(None, None, 50, None)[0]) == 10
+
+
 def test_pages_are_filtered_by_lob_and_state(loads: Loads) -> None:
     mine, other, failed = _load(1), _load(2, lob="eagle"), _load(3)
     for load in (mine, other, failed):

@@ -150,7 +150,7 @@ class TestLoads:
         assert service.http.get("/api/loads", params={"status": "sideways"}).status_code == 400
 
     def test_feeds_show_what_the_last_sweep_found(self, service: Service) -> None:
-        service.hub.overseer.sweep()
+        service.hub.sweep.run()
         found = service.http.get("/api/feeds").json()
         mine = {feed["subcategory"]: feed for feed in found["value"] if feed["lob"] == service.lob}
         assert found["as_of"]

@@ -10,19 +10,23 @@ from hub_core.codes import FileError
 from hub_core.errors import Conflict
 from hub_core.feeds import ParsedConfig
 from hub_core.gather import ConfigReader
+from hub_core.housekeeping import Housekeeping
 from hub_core.hub import Hub
 from hub_core.intake import Intake
-from hub_core.load import Load
+from hub_core.load import Load, first_id
 from hub_core.model import Claim, FileOutcome, FileStatus, LoadState, Outcome, Run, RunState, SourceFile, TrackedFile
 from hub_core.overseer import Overseer
 from hub_core.planning import Planner
 from hub_core.ports import Event, Stored
 from hub_core.recent import RecentLoads
 from hub_core.resolve import Candidate
+from hub_core.sweep import Sweep
 
 HOST = "acct.dfs.core.windows.net"
 ROOT = f"abfss://raw@{HOST}/"
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+HALF_AN_HOUR_AGO = NOW - timedelta(minutes=30)
+"""Settled, and too young for the sweep to think that nobody told of it."""
 HEADER = (
     "lob,category,subcategory,file_pattern,source_path,file_format,delimiter,has_header,"
     "dest_catalog,dest_schema,dest_table,is_active"
@@ -92,7 +96,7 @@ class MemoryLanding:
     heads: int = 0
     lists: list[str] = field(default_factory=list)
 
-    def add(self, path: str, *, size: int = 10, modified: datetime = NOW - timedelta(hours=1), etag: str | None = "1"):
+    def add(self, path: str, *, size: int = 10, modified: datetime = HALF_AN_HOUR_AGO, etag: str | None = "1") -> None:
         self.files[path] = SourceFile(path, size, modified, etag)
 
     def list(self, folder: str) -> Iterator[SourceFile]:
@@ -247,11 +251,24 @@ class MemoryLoads:
     def page(
         self, lob: str | None, status: LoadState | None, limit: int, continuation: str | None
     ) -> tuple[Sequence[Load], str | None]:
-        found = sorted((load for load, _ in self.records.values()), key=lambda load: load.created_at, reverse=True)
-        kept = [load for load in found if lob in (None, load.lob) and status in (None, load.state)]
-        start = int(continuation or 0)
-        more = start + limit < len(kept)
-        return kept[start : start + limit], str(start + limit) if more else None
+        kept = [
+            load
+            for load_id, (load, _) in sorted(self.records.items())
+            if load_id > (continuation or "") and lob in (None, load.lob) and status in (None, load.state)
+        ]
+        page = kept[:limit]
+        return page, page[-1].id if len(kept) > limit else None
+
+    def drop(self, before: datetime, limit: int) -> Sequence[str]:
+        old = [
+            load_id
+            for load_id, (load, _) in sorted(self.records.items())
+            if load_id > first_id(before) and not load.is_open
+        ]
+        for load_id in old[:limit]:
+            del self.records[load_id]
+        self.keys = {key: load_id for key, load_id in self.keys.items() if load_id not in old[:limit]}
+        return old[:limit]
 
 
 @dataclass
@@ -304,6 +321,9 @@ class MemoryDocuments:
 
     def read(self, name: str) -> object | None:
         return self.documents.get(name)
+
+    def delete(self, name: str) -> None:
+        self.documents.pop(name, None)
 
 
 @dataclass
@@ -381,7 +401,14 @@ class World:
             endpoints={"acct.blob.core.windows.net/": HOST},
         )
         return Hub(
-            planner, intake, Overseer(planner, reader, 60), reader, RecentLoads(ports["loads"], self.monotonic), {}
+            planner=planner,
+            intake=intake,
+            overseer=Overseer(planner, timedelta(hours=6)),
+            sweep=Sweep(planner, reader, 60, loads=True),
+            housekeeping=Housekeeping(ports["loads"], self.documents, self.clock, timedelta(days=400)),
+            configs=reader,
+            recent=RecentLoads(ports["loads"], self.monotonic),
+            dependencies={},
         )
 
     def monotonic(self) -> float:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, ClassVar
 
@@ -45,7 +46,7 @@ def _ended(world: World, status: FileStatus) -> Load:
 
 
 def _reconcile(world: World, alerts: Told) -> None:
-    Overseer(world.hub.planner, world.hub.configs, 0, alerts).reconcile()
+    Overseer(world.hub.planner, timedelta(hours=6), alerts).reconcile()
 
 
 @pytest.mark.parametrize("status", [FileStatus.FAILED, FileStatus.QUARANTINED])

@@ -274,8 +274,9 @@ def test_a_page_of_loads_links_to_the_next_without_the_key(world: World) -> None
     asked = {"limit": "2", "lob": "falcon", "code": "the-key"}
     page = json.loads(call("list_loads", params=asked).get_body())
     assert len(page["value"]) == 2
-    assert page["nextLink"] == "https://hub.example/api/loads?limit=2&lob=falcon&continuation=2"
-    last = json.loads(call("list_loads", params={"limit": "2", "continuation": "2"}).get_body())
+    after = page["value"][-1]["id"]
+    assert page["nextLink"] == f"https://hub.example/api/loads?limit=2&lob=falcon&continuation={after}"
+    last = json.loads(call("list_loads", params={"limit": "2", "continuation": after}).get_body())
     assert (len(last["value"]), last["nextLink"]) == (1, None)
 
 
@@ -307,6 +308,15 @@ def test_from_event_to_running_load_through_the_triggers(world: World) -> None:
     FUNCTIONS["reconcile"].get_user_function()(None)
     [load] = [load for load, _ in world.loads.records.values()]
     assert (load.state, load.trigger, load.files.total) == ("RUNNING", "event", 1)
+
+
+def test_an_event_in_the_cloudevents_schema_is_kept_too(world: World) -> None:
+    cloud = func.CloudEvent(
+        id="1", source="s", type="Microsoft.Storage.BlobCreated", specversion="1.0", data={"api": "PutBlob", "url": URL}
+    )
+    FUNCTIONS["on_blob_created"].get_user_function()(cloud)
+    [kept] = world.events.waiting
+    assert json.loads(kept.body)["data"]["url"] == URL
 
 
 def test_an_event_that_is_none_is_dropped_since_sending_it_again_would_not_help(world: World) -> None:

@@ -10,7 +10,7 @@ from hub_core.hub import MAX_DRY_RUN_FILES, MAX_PAGE, file_json
 from hub_core.load import Load
 from hub_core.model import FileOutcome, FileStatus, LoadState, Trigger
 from hub_core.ports import Stored
-from tests.unit.doubles import HEADER, NOW, MemoryLanding, MemoryLoads, MemoryTracker, World, config_row
+from tests.unit.doubles import HEADER, NOW, MemoryLoads, MemoryTracker, World, config_row
 
 
 def two_lobs() -> World:
@@ -382,7 +382,7 @@ def test_files_of_no_load_are_404() -> None:
     assert rejected(World().hub.files, "nope").status == 404
 
 
-# feeds and the sweep
+# feeds
 
 
 def test_feeds_are_those_of_the_csvs_with_what_the_last_sweep_found() -> None:
@@ -414,16 +414,6 @@ def test_a_feed_names_the_load_that_claimed_for_it_last() -> None:
     assert (feed["last_load"], feed["last_load_at"]) == (load.id, "2026-03-10T12:00:00Z")
 
 
-def test_a_sweep_loads_nothing_and_is_made_once_an_hour() -> None:
-    world = World()
-    world.land()
-    for minutes in (0, 30, 29, 1):
-        world.clock.pass_(minutes=minutes)
-        world.hub.reconcile()
-    assert len(world.landing.lists) == 2
-    assert (world.tracker.rows, world.loads.records) == ([], {})
-
-
 def test_feeds_show_the_csvs_errors() -> None:
     world = World()
     world.configs.files["falcon"] += config_row("x").replace("delimited", "xls").encode()
@@ -433,21 +423,6 @@ def test_feeds_show_the_csvs_errors() -> None:
         ("falcon", 3, "file_format"),
         ("heron", 1, ""),
     ]
-
-
-def test_a_lob_whose_folders_cannot_be_listed_keeps_no_other_from_being_looked_over() -> None:
-    world = two_lobs()
-
-    class Denied(MemoryLanding):
-        def list(self, folder: str) -> object:
-            if "/falcon/" in folder:
-                raise Broken("STORAGE_DENIED", "403")
-            return super().list(folder)
-
-    world.landing = Denied()
-    world.hub = world.build()
-    world.hub.reconcile()
-    assert [(feed["lob"], feed["due"]) for feed in world.hub.feeds()["value"]] == [("falcon", None), ("heron", 0)]
 
 
 # ready

@@ -36,6 +36,7 @@ def test_an_event_of_a_complete_file_on_a_known_account_is_kept() -> None:
         created("a.csv").replace("BlobCreated", "BlobDeleted"),
         created("a.csv").replace("//acct.", "//other."),
         created("%2e%2e/a.csv"),
+        created("a.csv").replace("/raw/", "/other/"),
     ],
 )
 def test_an_event_of_anything_else_is_not_kept(body: str) -> None:
@@ -56,7 +57,7 @@ def test_many_events_become_one_load_per_lob_that_names_its_files_and_no_window(
         world.events.put(created(f"transactions_{number}.csv"))
     world.events.put(created("transactions_1.csv", "heron/txn/credit/"))
     drained = world.hub.drain()
-    assert (drained.events, drained.ignored, drained.poisoned, len(drained.loads)) == (101, 0, 0, 2)
+    assert (drained.events, drained.files, drained.dropped, len(drained.loads)) == (101, 101, 0, 2)
     loads = {load.lob: load for load, _ in world.loads.records.values()}
     assert set(loads) == {"falcon", "heron"}
     assert {load.trigger for load in loads.values()} == {Trigger.EVENT}
@@ -103,7 +104,8 @@ def test_duplicates_and_files_that_no_feed_wants_are_ignored_and_deleted() -> No
     for name in ("transactions_1.csv", "transactions_1.csv", "other.csv", "_tmp/transactions_2.csv"):
         world.events.put(created(name))
     drained = world.hub.drain()
-    assert (drained.events, drained.ignored, len(drained.loads)) == (4, 3, 1)
+    assert (drained.events, drained.files, drained.duplicate, drained.dropped) == (4, 1, 1, 2)
+    assert len(drained.loads) == 1
     assert world.events.received == []
 
 
@@ -201,7 +203,7 @@ def test_events_of_a_lob_whose_csv_cannot_be_read_wait_until_it_can() -> None:
     world.events.put(created("transactions_1.csv", "heron/txn/credit/"))
     world.events.put(created("transactions_1.csv", "kestrel/txn/credit/"))
     drained = world.hub.drain()
-    assert (len(drained.loads), drained.ignored) == (1, 1)
+    assert (drained.files, drained.dropped, drained.left) == (1, 1, 1)
     assert [event.body for event in world.events.received] == [created("transactions_1.csv")]
     world.configs.files["falcon"] = good
     world.events.become_visible_again()

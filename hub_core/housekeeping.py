@@ -1,0 +1,44 @@
+"""Once a day: records of loads that ended long ago are dropped, with what belongs to them."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hub_core.model import iso
+from hub_core.named_loads import paths_document
+from hub_core.ports import Clock, Documents, Loads
+
+log = logging.getLogger(__name__)
+
+DOCUMENT = "housekeeping.json"
+PAGE = 1_000
+"""Records a run drops; what is more is left to the next run, a minute later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Housekeeping:
+    """Keeps the records of loads from growing for ever. The tracker's rows stay: they say what was loaded."""
+
+    loads: Loads
+    documents: Documents
+    clock: Clock
+    keep: timedelta
+
+    def is_due(self) -> bool:
+        """Whether a day has passed since nothing was left to drop."""
+        last = self.documents.read(DOCUMENT)
+        if not isinstance(last, dict):
+            return True
+        return self.clock() - datetime.fromisoformat(str(last["as_of"])) >= timedelta(days=1)
+
+    def run(self) -> int:
+        """Drop at most `PAGE` loads that ended and were made before `keep`; how many."""
+        now = self.clock()
+        dropped = self.loads.drop(now - self.keep, PAGE)
+        for load_id in dropped:
+            self.documents.delete(paths_document(load_id))
+        if len(dropped) < PAGE:
+            self.documents.write(DOCUMENT, {"as_of": iso(now)})
+        if dropped:
+            log.info("dropped old loads", extra={"loads": len(dropped)})
+        return len(dropped)

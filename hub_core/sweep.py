@@ -1,0 +1,152 @@
+"""Once an hour, a look over all feeds: what is due, since when, and what nobody told of."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hub_core.errors import HubError
+from hub_core.feeds import ParsedConfig
+from hub_core.gather import ConfigReader, find_files
+from hub_core.model import Claim, Feed, SourceFile, Trigger, iso
+from hub_core.named_loads import start_named
+from hub_core.planning import Planner
+from hub_core.request import EVERYTHING, LoadRequest, window_of
+from hub_core.resolve import Candidate, Scope, files_due, overlooked, settled_before
+
+log = logging.getLogger(__name__)
+
+DOCUMENT = "sweep.json"
+
+type Report = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Lists every feed's folder, writes down what is due, and has loaded what was missed.
+
+    Events may be lost. A due file in the window of a request without dates, whose event has had a whole interval to
+    become a load and has not, is one that nobody told of.
+    """
+
+    planner: Planner
+    configs: ConfigReader
+    minutes: int
+    """Between two sweeps; 0: never."""
+    loads: bool
+    """Whether missed files are loaded, or only reported."""
+
+    def is_due(self) -> bool:
+        """Whether the last sweep is older than the setting allows."""
+        if not self.minutes or not self.configs.lobs():
+            return False
+        last = self.planner.documents.read(DOCUMENT)
+        if not isinstance(last, dict):
+            return True
+        then = datetime.fromisoformat(str(last["as_of"]))
+        return self.planner.clock() - then >= timedelta(minutes=self.minutes)
+
+    def run(self) -> list[str]:
+        """Sweep now; the loads made.
+
+        A LOB whose folders cannot be listed keeps no other from being looked over; its feeds stay without a count.
+        """
+        now = self.planner.clock()
+        feeds: list[Report] = []
+        made: list[str] = []
+        for lob in sorted(self.configs.lobs()):
+            try:
+                reports, missed = self._look_over(lob, self.configs.read(lob), now)
+                feeds += reports
+                made += self._load(lob, missed, now)
+            except HubError as error:
+                log.warning("sweep: %s", error.message, extra={"lob": lob, "code": error.code})
+        self.planner.documents.write(DOCUMENT, {"as_of": iso(now), "value": feeds})
+        log.info("swept the feeds", extra={"feeds": len(feeds), "loads": len(made)})
+        return made
+
+    def _look_over(self, lob: str, config: ParsedConfig, now: datetime) -> tuple[list[Report], list[Claim]]:
+        planner = self.planner
+        active = [feed for feed in config.feeds if feed.is_active]
+        settled = settled_before(now, planner.settle_seconds)
+        found = find_files(planner.landing, active, Scope(EVERYTHING, settled_before=settled))
+        tracked = planner.tracker.tracked(lob, found.wanted)
+        plan = files_due(found.wanted, tracked, batch_id="", trigger=Trigger.REQUEST)
+        window = window_of(LoadRequest(lob=lob), now, planner.lookback_days)
+        old = overlooked(found.wanted, window, now - timedelta(minutes=self.minutes))
+        missed = files_due(old, tracked, batch_id="", trigger=Trigger.SWEEP).claims
+        last = planner.tracker.last_loads(lob)
+        files, due, old_due = _by_feed(found.wanted), _by_feed(plan.claims), _by_feed(missed)
+        reports = [
+            feed_report(feed, Seen(files[feed.key], due[feed.key], now, old_due[feed.key], last.get(feed.config_id)))
+            for feed in config.feeds
+        ]
+        return reports, missed
+
+    def _load(self, lob: str, missed: Sequence[Claim], now: datetime) -> list[str]:
+        paths = sorted({claim.file.path for claim in missed})
+        if not paths:
+            return []
+        log.warning("files that nobody told of", extra={"lob": lob, "files": len(paths), "first": paths[0]})
+        if not self.loads:
+            return []
+        planner = self.planner
+        return [
+            start_named(
+                planner.loads, planner.queue, planner.documents, lob=lob, trigger=Trigger.SWEEP, paths=paths, now=now
+            )
+        ]
+
+
+def _by_feed(items: Sequence[Candidate] | Sequence[Claim]) -> Mapping[tuple[str, ...], list[SourceFile]]:
+    grouped: defaultdict[tuple[str, ...], list[SourceFile]] = defaultdict(list)
+    for item in items:
+        grouped[item.feed.key].append(item.file)
+    return grouped
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a sweep saw of a feed."""
+
+    files: Sequence[SourceFile]
+    due: Sequence[SourceFile]
+    at: datetime
+    missed: Sequence[SourceFile]
+    """Of the due ones those that nobody told of; see `Sweep`."""
+    last_load: tuple[str, datetime] | None
+    """The load that claimed for it last, and when."""
+
+
+def feed_report(feed: Feed, seen: Seen | None = None) -> dict[str, object]:
+    """A feed as `GET feeds` shows it; without a sweep nothing is known of its files."""
+    report: dict[str, object] = {
+        "lob": feed.lob,
+        "category": feed.category,
+        "subcategory": feed.subcategory,
+        "file_pattern": feed.file_pattern,
+        "source_path": feed.source_path,
+        "file_format": feed.file_format,
+        "dest_table": feed.table,
+        "is_active": feed.is_active,
+        **dict.fromkeys(("files", "due", "missed", "oldest_due_at", "lag_seconds", "newest_file", "newest_file_at")),
+        **dict.fromkeys(("last_load", "last_load_at")),
+    }
+    if seen is None:
+        return report
+    oldest = min((file.modified for file in seen.due), default=None)
+    newest = max(seen.files, key=lambda file: file.modified, default=None)
+    load_id, claimed_at = seen.last_load or (None, None)
+    return {
+        **report,
+        "files": len(seen.files),
+        "due": len(seen.due),
+        "missed": len(seen.missed),
+        "oldest_due_at": iso(oldest) if oldest else None,
+        "lag_seconds": int((seen.at - oldest).total_seconds()) if oldest else 0,
+        "last_load": load_id,
+        "last_load_at": iso(claimed_at) if claimed_at else None,
+        "newest_file": newest.name if newest else None,
+        "newest_file_at": iso(newest.modified) if newest else None,
+    }
