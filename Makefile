@@ -27,26 +27,30 @@ $(UV):
 	$(PY) -m local_stack.toolchain
 	touch $@
 
-setup: .tools/.fetched ## Python packages, Java, Node, Spark's jars, Azurite
+setup: .tools/.fetched ## Python packages, Java, Node, Spark's jars, Azurite, Chromium
+	@$(PY) -m local_stack.chromium
 
 lock: | $(UV) ## compile requirements.txt and requirements-dev.txt from pyproject.toml
 	$(LOCK) --extra service pyproject.toml -o requirements.txt
 	$(LOCK) --extra service --extra cli --group local --group dev --group demo -c requirements.txt pyproject.toml -o requirements-dev.txt
 	$(LOCK) --no-annotate benchmarks/dlt.in -o benchmarks/requirements-dlt.txt
 
-up: setup ## the whole service on this machine, until interrupted; addresses in .local/stack.json
+up: .tools/.fetched ## the whole service on this machine, until interrupted; addresses in .local/stack.json
 	.venv/bin/hubctl up
 
-demo: setup ## the main job on real data, from an empty stack
+demo: .tools/.fetched ## the main job on real data, from an empty stack
 	$(PY) -m local_stack.demo
 
 test: setup ## all tests, on the real stack
 	$(PY) -m pytest
 
-test-unit: .venv/.synced ## the tests that need no stack
-	$(PY) -m pytest -m 'not stack'
+test-unit: .venv/.synced ## the tests that need no stack and no browser
+	$(PY) -m pytest -m 'not stack and not browser'
 
-test-faults: setup ## exactly once, proved by killing loaders and Spark
+test-page: setup ## the operators' page in a real Chromium, on stand-ins
+	$(PY) -m pytest tests/browser
+
+test-faults: .tools/.fetched ## exactly once, proved by killing loaders and Spark
 	$(PY) -m pytest tests/faults
 
 .tools/dlt/.synced: benchmarks/requirements-dlt.txt | $(UV)
@@ -54,7 +58,7 @@ test-faults: setup ## exactly once, proved by killing loaders and Spark
 	$(UV) pip sync -q --compile-bytecode --require-hashes -p .tools/dlt benchmarks/requirements-dlt.txt
 	touch $@
 
-bench: setup .tools/dlt/.synced ## speed: ratios, benchmarks/results.json and docs/benchmarks.md
+bench: .tools/.fetched .tools/dlt/.synced ## speed: ratios, benchmarks/results.json and docs/benchmarks.md
 	$(PY) -m benchmarks
 
 check: .venv/.synced ## lint, types, import rules, stale requirements
@@ -68,4 +72,4 @@ fmt: .venv/.synced ## format, and mend what the linter can
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-.PHONY: help setup lock up demo test test-unit test-faults bench check fmt
+.PHONY: help setup lock up demo test test-unit test-page test-faults bench check fmt
