@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from function_app.answers import RETRY_SECONDS, answering, json_answer, next_link
+from function_app.page import operators_page
 from hub_core.bootstrap import hub
 
 if TYPE_CHECKING:
@@ -94,6 +95,13 @@ def openapi(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the
     from hub_core.openapi import document
 
     return json_answer(json.dumps(document()))
+
+
+@routes.route("ui", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def ui(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the binding's name
+    """GET ui: the operators' page, a shell that asks for the key and holds no data."""
+    page = operators_page()
+    return func.HttpResponse(page.html, headers=dict(page.headers), mimetype="text/html")
 
 
 @routes.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)

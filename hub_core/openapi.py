@@ -169,6 +169,14 @@ def _paths() -> Json:
             }
         },
         "/feeds": _plain("list_feeds", "Feeds, and what the last sweep found due", "503"),
+        "/ui": {
+            "get": {
+                "operationId": "ui",
+                "summary": "The operators' page, for a browser",
+                "responses": {"200": {"description": "a page without data", "content": {"text/html": {}}}},
+                "security": [],
+            }
+        },
         "/health": {"get": {**_plain("health", "This process answers")["get"], "security": []}},
         "/ready": _plain("ready", "Every dependency, tried; 503 where one fails", "503"),
         "/openapi.json": _plain("openapi", "This document"),

@@ -28,6 +28,7 @@ ROUTES = {
     "retry_load": ("POST", "loads/{id}/retry", KEY),
     "list_feeds": ("GET", "feeds", KEY),
     "openapi": ("GET", "openapi.json", KEY),
+    "ui": ("GET", "ui", OPEN),
     "health": ("GET", "health", OPEN),
     "ready": ("GET", "ready", KEY),
 }
@@ -210,7 +211,7 @@ class Failing:
         raise self._error
 
 
-WITH_A_HUB = sorted(set(ROUTES) - {"health", "openapi"})
+WITH_A_HUB = sorted(set(ROUTES) - {"health", "openapi", "ui"})
 
 
 @pytest.mark.parametrize("name", WITH_A_HUB)
@@ -243,9 +244,10 @@ def test_a_missing_setting_is_named_at_the_first_use(world: World, monkeypatch: 
     assert "HUB_CATALOG is not set" in str(document["detail"])
 
 
-def test_health_touches_nothing(world: World) -> None:
+@pytest.mark.parametrize("name", ["health", "ui"])
+def test_what_needs_no_key_touches_nothing(world: World, name: str) -> None:
     bootstrap._hub = Failing(AssertionError("touched"))
-    assert call("health").status_code == 200
+    assert call(name).status_code == 200
 
 
 @pytest.mark.parametrize(("ok", "status"), [(True, 200), (False, 503)])
