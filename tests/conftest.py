@@ -17,6 +17,7 @@ from local_stack.stack import Stack
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
+    from playwright.sync_api import Browser
     from pyspark.sql.connect.session import SparkSession
 
     from hub_core.ports import Sql
@@ -26,8 +27,11 @@ _HEAVY = {"parts", "azurite", "spark", "stack"}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if _HEAVY.intersection(getattr(item, "fixturenames", ())):
+        fixtures = getattr(item, "fixturenames", ())
+        if _HEAVY.intersection(fixtures):
             item.add_marker(pytest.mark.stack)
+        if "chromium" in fixtures:
+            item.add_marker(pytest.mark.browser)
     items.sort(key=lambda item: item.get_closest_marker("stack") is not None)
 
 
@@ -82,6 +86,15 @@ def warehouse_sql(stack: Stack) -> Iterator["Sql"]:
 
     with closing(warehouse(Settings.from_environment(stack.app_environment()))) as sql:
         yield sql
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator["Browser"]:
+    """A browser. Not for the whole run: while there is one, nothing else can run an event loop in this thread."""
+    from tests.browser.chromium import launched
+
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture(autouse=True)
