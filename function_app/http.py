@@ -23,7 +23,9 @@ def accept_load(req: func.HttpRequest) -> func.HttpResponse:
     from hub_core.load import Load
 
     key, caller = _sender(req)
-    answer = hub().accept(req.get_body(), idempotency_key=key, caller=caller)
+    answer = hub().accept(
+        req.get_body(), idempotency_key=key, caller=caller, trace=req.headers.get("traceparent")
+    )  # fmt: skip
     if not isinstance(answer, Load):
         return json_answer(json.dumps(answer))
     return _accepted(answer)

@@ -1,5 +1,6 @@
 """Environment → Settings → Hub: the only place that makes adapters. Nothing connects before a Hub is asked for."""
 
+import os
 import re
 import threading
 import time
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from hub_core.adapters.warehouse import WarehouseSql
     from hub_core.hub import Hub
     from hub_core.ports import Alerts, Sql
+    from hub_core.telemetry import Telemetry
 
 DOCUMENTS = "delta-hub"
+SERVICE = "deltalake-hub"
+APPLICATION_INSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 _NOT_NULL = re.compile(r"(?<=[A-Z]) NOT NULL")
 _lock = threading.Lock()
 _hub: "Hub | None" = None
@@ -54,7 +58,8 @@ def build(settings: Settings) -> "Hub":
 
     accounts = storage_accounts.Accounts(settings.storage_connections)
     storage = storage_accounts.HostStorage()
-    loads = table.TableLoads(storage.tables(), now)
+    told = _telemetry()
+    loads = table.TableLoads(storage.tables(), now, telemetry=told)
     queues = storage.queues()
     load_queue = queue.StorageQueue(queues, queue.LOADS)
     events = queue.StorageEvents(queues)
@@ -76,6 +81,7 @@ def build(settings: Settings) -> "Hub":
         clock=now,
         lookback_days=settings.lookback_days,
         settle_seconds=settings.settle_seconds,
+        telemetry=told,
     )
     hosts = {parse_abfss(root).host for root in settings.allowed_roots}
     return Hub(
@@ -88,6 +94,7 @@ def build(settings: Settings) -> "Hub":
             documents=documents,
             clock=now,
             endpoints=accounts.endpoints(hosts),
+            telemetry=told,
         ),
         overseer=Overseer(planner, timedelta(hours=settings.overdue_hours), _alerts(settings)),
         sweep=Sweep(planner, configs, settings.sweep_minutes, settings.sweep_loads),
@@ -101,7 +108,19 @@ def build(settings: Settings) -> "Hub":
             "jobs": runs.ping,
             "warehouse": tracker.ping,
         },
+        telemetry=told,
     )
+
+
+def _telemetry() -> "Telemetry":
+    """To Azure Monitor where the Functions host is connected to it, else where OpenTelemetry's own variable says."""
+    if connection_string := os.environ.get(APPLICATION_INSIGHTS):
+        from hub_core.adapters.azure_monitor import azure_monitor
+
+        return azure_monitor(SERVICE, connection_string)
+    from hub_core.telemetry import from_environment
+
+    return from_environment(SERVICE)
 
 
 def _alerts(settings: Settings) -> "Alerts | None":

@@ -22,6 +22,7 @@ from hub_core.ports import Stored
 from hub_core.recent import RecentLoads
 from hub_core.request import LoadRequest, parse_request
 from hub_core.sweep import DOCUMENT, Sweep, feed_report
+from hub_core.telemetry import SILENT, Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -58,15 +59,22 @@ class Hub:
     configs: ConfigReader
     recent: RecentLoads
     dependencies: Mapping[str, Callable[[], object]]
+    telemetry: Telemetry = SILENT
 
     # asked by callers
 
-    def accept(self, body: bytes, *, idempotency_key: str | None = None, caller: str = "") -> Load | Json:
+    def accept(
+        self, body: bytes, *, idempotency_key: str | None = None, caller: str = "", trace: str | None = None
+    ) -> Load | Json:
         """Take a load request: the load to answer 202 with, or for `dry_run` what it would do.
 
         With an idempotency key the same body is the same load; another body is Rejected, 422. Once this returns, the
-        load will be planned, whatever becomes of this process.
+        load will be planned, whatever becomes of this process. `trace` is the caller's W3C traceparent.
         """
+        with self.telemetry.span("accept load", trace):
+            return self._accept(body, idempotency_key, caller)
+
+    def _accept(self, body: bytes, idempotency_key: str | None, caller: str) -> Load | Json:
         request = parse_request(body)
         if request.dry_run:
             return self._dry_run(request)
@@ -74,7 +82,8 @@ class Hub:
         def made(load_id: str, now: datetime) -> Load:
             lob = self.configs.check(request).lob
             return Load(
-                id=load_id, lob=lob, trigger=Trigger.REQUEST, request=request, created_at=now, updated_at=now
+                id=load_id, lob=lob, trigger=Trigger.REQUEST, request=request, created_at=now, updated_at=now,
+                trace=self.telemetry.trace(),
             )  # fmt: skip
 
         return self._admit(made, digest(request.model_dump_json()), idempotency_key, caller)
@@ -111,7 +120,7 @@ class Hub:
             except Conflict:
                 continue  # it moved on meanwhile
             # Should the message be lost, `reconcile` looks at the load within a minute.
-            self.planner.queue.put_soon(LoadMessage(load_id=load_id).to_json())
+            self.planner.queue.put_soon(LoadMessage(load_id=load_id, trace=stored.load.trace).to_json())
             return self.recent.remember(stored.load)
         raise Transient("CONFLICT", "the load is moving on just now; ask again")
 
@@ -222,7 +231,8 @@ class Hub:
 
     def drain(self) -> Drained:
         """Turn the waiting events into loads."""
-        return self.intake.drain()
+        with self.telemetry.span("drain events"):
+            return self.intake.drain()
 
     def plan(self, message: str) -> None:
         """Move a load on by one message of the queue `loads`."""

@@ -11,6 +11,7 @@ from hub_core.model import Trigger
 from hub_core.named_loads import start_named
 from hub_core.paths import is_below
 from hub_core.ports import Clock, Documents, Event, Events, Loads, Queue
+from hub_core.telemetry import SILENT, Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -48,15 +49,18 @@ class Intake:
     clock: Clock
     endpoints: Mapping[str, str]
     """See `hub_core.events.path_of`."""
+    telemetry: Telemetry = SILENT
 
     def take(self, body: str) -> bool:
         """Keep an event that may be of ours; whether it was kept. Storage decides later what is there."""
         try:
             arrival = read_event(body)
         except NotAnEvent as error:
+            self.telemetry.measure("hub.events", 1, outcome="refused")
             raise Rejected("NOT_AN_EVENT", str(error)) from error
         path = path_of(arrival.url, self.endpoints) if arrival else None
         if path is None or not is_below(path, self.configs.allowed_roots):
+            self.telemetry.measure("hub.events", 1, outcome="dropped")
             return False
         self.events.put(body)
         return True
@@ -83,7 +87,16 @@ class Intake:
         arrivals = assign(paths, configs)
         now = self.clock()
         made = tuple(
-            start_named(self.loads, self.queue, self.documents, lob=lob, trigger=Trigger.EVENT, paths=wanted, now=now)
+            start_named(
+                self.loads,
+                self.queue,
+                self.documents,
+                lob=lob,
+                trigger=Trigger.EVENT,
+                paths=wanted,
+                now=now,
+                trace=self.telemetry.trace(),
+            )
             for lob, wanted in arrivals.by_lob.items()
         )
         named = {path for wanted in arrivals.by_lob.values() for path in wanted}
@@ -108,4 +121,8 @@ class Intake:
             loads=made,
         )
         log.info("drained blob events", extra=asdict(drained))
+        for outcome in ("files", "duplicate", "dropped", "left", "poisoned"):
+            if count := getattr(drained, outcome):
+                self.telemetry.measure("hub.events", count, outcome=outcome.removesuffix("s"))
+        self.telemetry.measure("hub.events.loads", len(made))
         return drained

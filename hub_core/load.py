@@ -117,6 +117,8 @@ class Load(_Document):
     overdue_at: Moment | None = None
     """When the load was found to take longer than HUB_OVERDUE_HOURS."""
 
+    trace: str | None = Field(None, exclude=True)
+    """The W3C traceparent of the request, so that planning and the run belong to its trace."""
     body_hash: str | None = Field(None, exclude=True)
     """Of the request under its Idempotency-Key; None without one."""
     claims_open: bool = Field(False, exclude=True)

@@ -22,6 +22,8 @@ class LoadMessage(BaseModel):
     """How often this chain of messages has looked at the load's run."""
     faults: int = 0
     """How many passing faults it has met."""
+    trace: str | None = None
+    """The load's; see `Load.trace`."""
     since: float | None = None
     """When it met the first one: seconds since the epoch."""
 
@@ -57,5 +59,5 @@ def start(loads: Loads, queue: Queue, load: Load) -> bool:
     `reconcile`. A taken id gets a message too, since it may be taken by this very insert, whose first answer was lost.
     """
     inserted = loads.insert(load)
-    queue.put_soon(LoadMessage(load_id=load.id).to_json())
+    queue.put_soon(LoadMessage(load_id=load.id, trace=load.trace).to_json())
     return inserted

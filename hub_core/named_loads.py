@@ -12,11 +12,20 @@ from hub_core.request import LoadRequest
 
 
 def start_named(
-    loads: Loads, queue: Queue, documents: Documents, *, lob: str, trigger: Trigger, paths: Sequence[str], now: datetime
+    loads: Loads,
+    queue: Queue,
+    documents: Documents,
+    *,
+    lob: str,
+    trigger: Trigger,
+    paths: Sequence[str],
+    now: datetime,
+    trace: str | None = None,
 ) -> str:
     """Have the files `paths` of `lob` looked at and what is due of them loaded; the load's id."""
     load = Load(
-        id=new_id(now), lob=lob, trigger=trigger, request=LoadRequest(lob=lob), created_at=now, updated_at=now
+        id=new_id(now), lob=lob, trigger=trigger, request=LoadRequest(lob=lob), created_at=now, updated_at=now,
+        trace=trace,
     )  # fmt: skip
     # In this order a crash leaves at most a list of paths that nobody reads.
     documents.write(paths_document(load.id), list(paths))

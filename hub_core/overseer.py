@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from hub_core.alerts import headline, reason
 from hub_core.errors import Conflict, HubError
+from hub_core.logs import bound
 from hub_core.messages import LoadMessage
 from hub_core.model import LoadState
 from hub_core.planning import Planner
@@ -42,7 +43,8 @@ class Overseer:
         for stored in self.planner.loads.open():
             seen += 1
             try:
-                requeued += self._look(stored)
+                with bound(load_id=stored.load.id, lob=stored.load.lob, run_id=stored.load.run_id):
+                    requeued += self._look(stored)
             except Conflict:
                 log.info("another process moved the load on", extra={"load_id": stored.load.id})
             except HubError as error:
@@ -65,7 +67,7 @@ class Overseer:
             return False
         # Touching the record first keeps two reconciles from both putting it back.
         self.planner.loads.update(stored, load.moved(now))
-        self.planner.queue.put(LoadMessage(load_id=load.id).to_json())
+        self.planner.queue.put(LoadMessage(load_id=load.id, trace=load.trace).to_json())
         log.warning("the load stood still; put back on the queue", extra={"load_id": load.id, "state": load.state})
         return True
 

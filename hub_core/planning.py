@@ -15,12 +15,14 @@ from hub_core.codes import FileError
 from hub_core.errors import Broken, Conflict, HubError, Rejected, Transient
 from hub_core.gather import ConfigReader, find_files, look_at, usable
 from hub_core.load import ConfigProblem, FileCounts, Load, Problem, config_problems, final_state
+from hub_core.logs import bound
 from hub_core.messages import LoadMessage
 from hub_core.model import Feed, FileStatus, LoadState, Outcome, Run, RunState, Trigger
 from hub_core.named_loads import named_paths
 from hub_core.ports import Clock, Documents, Jobs, Landing, Loads, Queue, Stored, Tracker
 from hub_core.request import EVERYTHING, LoadRequest, require_feeds, select, window_of
 from hub_core.resolve import Candidates, Plan, Scope, files_due, foreign_holders, settled_before
+from hub_core.telemetry import SILENT, Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class Planner:
     clock: Clock
     lookback_days: int
     settle_seconds: int
+    telemetry: Telemetry = SILENT
 
     def handle(self, message: LoadMessage) -> None:
         """Move a load on by what its record says; passing faults put the message back, for up to an hour."""
@@ -57,10 +60,20 @@ class Planner:
         if stored is None:
             log.warning("message for a load that does not exist", extra={"load_id": message.load_id})
             return
+        load, began = stored.load, self.clock()
+        with (
+            bound(load_id=load.id, lob=load.lob, run_id=load.run_id),
+            self.telemetry.span("plan load", message.trace or load.trace, load_id=load.id, lob=load.lob),
+        ):
+            self._handle(stored, message)
+        self.telemetry.measure("hub.plan.duration", (self.clock() - began).total_seconds())
+
+    def _handle(self, stored: Stored, message: LoadMessage) -> None:
         try:
             again = self.advance(stored, message.looks)
             if again is not None:
-                self.queue.put(LoadMessage(load_id=message.load_id, looks=message.looks + 1).to_json(), again)
+                following = LoadMessage(load_id=message.load_id, looks=message.looks + 1, trace=message.trace)
+                self.queue.put(following.to_json(), again)
         except Conflict:
             # Somebody else moved the load on, and does the rest. Only claims made too late for that are left over.
             log.info("another process moved the load on", extra={"load_id": message.load_id})
@@ -218,7 +231,9 @@ class Planner:
     def _submit(self, stored: Stored) -> Stored:
         load = stored.load
         try:
-            run = self.jobs.submit(load.lob, load.id, token=f"{load.id}-{load.submissions}")
+            with self.telemetry.span("submit run", load_id=load.id):
+                token, trace = f"{load.id}-{load.submissions}", self.telemetry.trace()
+                run = self.jobs.submit(load.lob, load.id, token, trace)
         except Broken as error:
             return self.fail(stored, error, claims_open=True)
         now = self.clock()
@@ -336,6 +351,7 @@ class Planner:
         now = self.clock().timestamp()
         again = message.after_fault(now)
         extra = {"load_id": message.load_id, "code": fault.code, "faults": message.faults + 1}
+        self.telemetry.measure("hub.faults", 1, code=fault.code)
         if again is not None:
             log.warning("a passing fault, trying again later: %s", fault.message, extra=extra)
             self.queue.put(again.to_json(), int(fault.retry_after or again.delay_seconds))

@@ -213,8 +213,8 @@ class Alerts(Protocol):
 class Jobs(Protocol):
     """Databricks runs of the loader."""
 
-    def submit(self, lob: str, batch_id: str, token: str) -> Run:
-        """Start the loader for a batch; the same token is the same run."""
+    def submit(self, lob: str, batch_id: str, token: str, trace: str | None = None) -> Run:
+        """Start the loader for a batch, as part of a trace where there is one; the same token is the same run."""
         ...
 
     def get(self, run_id: str) -> Run:

@@ -63,8 +63,15 @@ class Sweep:
             except HubError as error:
                 log.warning("sweep: %s", error.message, extra={"lob": lob, "code": error.code})
         self.planner.documents.write(DOCUMENT, {"as_of": iso(now), "value": feeds})
+        for feed in feeds:
+            self._measure(feed)
         log.info("swept the feeds", extra={"feeds": len(feeds), "loads": len(made)})
         return made
+
+    def _measure(self, report: Report) -> None:
+        facts = {name: str(report[name]) for name in ("lob", "category", "subcategory")}
+        for metric, name in (("hub.feed.due", "due"), ("hub.feed.lag", "lag_seconds"), ("hub.feed.missed", "missed")):
+            self.planner.telemetry.measure(metric, float(str(report[name])), **facts)
 
     def _look_over(self, lob: str, config: ParsedConfig, now: datetime) -> tuple[list[Report], list[Claim]]:
         planner = self.planner

@@ -50,7 +50,11 @@ migrate(Settings.from_environment())
 LOADER_JOB: dict[str, Any] = {
     "name": "bronze_loader",
     "max_concurrent_runs": 20,
-    "parameters": [{"name": "batch_id", "default": ""}, {"name": "catalog", "default": CATALOG}],
+    "parameters": [
+        {"name": "batch_id", "default": ""},
+        {"name": "catalog", "default": CATALOG},
+        {"name": "traceparent", "default": ""},
+    ],
     "tasks": [
         {
             "task_key": "bronze_load",
@@ -60,6 +64,7 @@ LOADER_JOB: dict[str, Any] = {
                 "parameters": [
                     *("--batch-id", "{{job.parameters.batch_id}}"),
                     *("--catalog", "{{job.parameters.catalog}}"),
+                    *("--traceparent", "{{job.parameters.traceparent}}"),
                     *("--run-id", "{{job.run_id}}"),
                 ],
             },

@@ -3,7 +3,9 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 
+from hub_core import telemetry
 from spark_jobs.loader import Loader
 
 
@@ -13,11 +15,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch-id", required=True)
     parser.add_argument("--catalog", required=True)
     parser.add_argument("--run-id", default=None)
+    parser.add_argument("--traceparent", default=None, help="W3C trace context of the load")
     options = parser.parse_args(argv)
     from pyspark.sql import SparkSession
 
     spark = SparkSession.builder.getOrCreate()
-    result = Loader(spark, options.catalog, options.batch_id, options.run_id or None, say=_say).run()
+    told = telemetry.from_environment("deltalake-hub-loader")
+    with closing(told), told.span("bronze load", options.traceparent or None, load_id=options.batch_id):
+        result = Loader(spark, options.catalog, options.batch_id, options.run_id or None, say=_say).run()
     _say(str(result))
     # The last line of the output is the run's answer to jobs/runs/get-output.
     _say(result.to_json())

@@ -43,13 +43,16 @@ class DatabricksJobs:
         self._job_of = job_of
         self._catalog = catalog
 
-    def submit(self, lob: str, batch_id: str, token: str) -> Run:
-        """See `Jobs.submit`."""
+    def submit(self, lob: str, batch_id: str, token: str, trace: str | None = None) -> Run:
+        """See `Jobs.submit`; the trace is the job's parameter `traceparent`, sent only where there is one."""
+        parameters = {"batch_id": batch_id, "catalog": self._catalog}
+        if trace is not None:
+            parameters["traceparent"] = trace
         with _translated("jobs/run-now"):
             waiter = self._api.run_now(
                 int(self._job_of(lob)),
                 idempotency_token=token,
-                job_parameters={"batch_id": batch_id, "catalog": self._catalog},
+                job_parameters=parameters,
             )
             run_id = waiter.run_id
         return self.get(str(run_id))

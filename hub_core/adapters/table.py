@@ -21,6 +21,7 @@ from hub_core.errors import Conflict, FieldError, Rejected
 from hub_core.load import Load, first_id
 from hub_core.model import LoadState
 from hub_core.ports import Clock, Stored
+from hub_core.telemetry import SILENT, Telemetry, measure_end
 
 TABLE = "loads"
 _PARTITION = "load"
@@ -37,9 +38,12 @@ type Entity = dict[str, Any]
 class TableLoads:
     """`Loads` in Table Storage."""
 
-    def __init__(self, service: TableServiceClient, clock: Clock, name: str = TABLE) -> None:
+    def __init__(
+        self, service: TableServiceClient, clock: Clock, name: str = TABLE, telemetry: Telemetry = SILENT
+    ) -> None:
         self._table = service.get_table_client(name)
         self._clock = clock
+        self._telemetry = telemetry
 
     def ensure(self) -> None:
         """Make the table."""
@@ -112,6 +116,7 @@ class TableLoads:
                 if error.status_code in (404, 412):
                     raise Conflict(f"load {load.id} has changed meanwhile") from error
                 raise
+        measure_end(self._telemetry, stored.load, load)
         return Stored(load, str(written["etag"]))
 
     def open(self) -> Iterator[Stored]:
@@ -195,6 +200,7 @@ def _entity(load: Load) -> Entity:
         "claims_open": load.claims_open,
         "settled": load.settled,
         "alert_due": load.alert_due,
+        "trace": load.trace or "",
     }
 
 
@@ -206,5 +212,6 @@ def _load(entity: Mapping[str, Any]) -> Load:
             "claims_open": entity["claims_open"],
             "settled": entity["settled"],
             "alert_due": entity.get("alert_due", False),
+            "trace": entity.get("trace") or None,
         }
     )

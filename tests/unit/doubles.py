@@ -21,6 +21,7 @@ from hub_core.ports import Event, Stored
 from hub_core.recent import RecentLoads
 from hub_core.resolve import Candidate
 from hub_core.sweep import Sweep
+from hub_core.telemetry import SILENT, Telemetry
 
 HOST = "acct.dfs.core.windows.net"
 ROOT = f"abfss://raw@{HOST}/"
@@ -333,8 +334,10 @@ class MemoryJobs:
     runs: dict[str, Run] = field(default_factory=dict)
     batches: dict[str, str] = field(default_factory=dict)
     canceled: list[str] = field(default_factory=list)
+    traces: list[str | None] = field(default_factory=list)
 
-    def submit(self, lob: str, batch_id: str, token: str) -> Run:
+    def submit(self, lob: str, batch_id: str, token: str, trace: str | None = None) -> Run:
+        self.traces.append(trace)
         if token not in self.runs:
             self.runs[token] = Run(str(len(self.runs) + 1), RunState.RUNNING, "https://workspace/run")
             self.batches[self.runs[token].run_id] = batch_id
@@ -378,7 +381,7 @@ class World:
         self.configs.files["falcon"] = f"{HEADER}\n{config_row()}\n".encode()
         self.hub = self.build()
 
-    def build(self, **replaced: object) -> Hub:
+    def build(self, *, telemetry: Telemetry = SILENT, **replaced: object) -> Hub:
         """A hub on the same state, as another process would have it; ports may be replaced."""
         ports = {name: replaced.get(name, getattr(self, name)) for name in ("tracker", "loads", "queue", "jobs")}
         reader = ConfigReader(self.configs, "main", (ROOT,), {}, monotonic=self.monotonic)
@@ -389,6 +392,7 @@ class World:
             clock=self.clock,
             lookback_days=7,
             settle_seconds=30,
+            telemetry=telemetry,
             **ports,
         )
         intake = Intake(
@@ -399,6 +403,7 @@ class World:
             documents=self.documents,
             clock=self.clock,
             endpoints={"acct.blob.core.windows.net/": HOST},
+            telemetry=telemetry,
         )
         return Hub(
             planner=planner,
@@ -409,6 +414,7 @@ class World:
             configs=reader,
             recent=RecentLoads(ports["loads"], self.monotonic),
             dependencies={},
+            telemetry=telemetry,
         )
 
     def monotonic(self) -> float:

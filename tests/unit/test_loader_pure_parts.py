@@ -9,7 +9,7 @@ from spark_jobs.destination import HUB_TYPES, Refused, decide
 from spark_jobs.failures import is_conflict, is_passing
 from spark_jobs.headers import charset, delimiter, first_record, header_problem
 from spark_jobs.judging import too_many
-from spark_jobs.spark_paths import literal, sources, spelled, total_partitions
+from spark_jobs.spark_paths import few_and_large, literal, sources, spelled, total_partitions
 from spark_jobs.spark_sql import immediate, is_query
 from spark_jobs.types import kept, lacking, merges, unsupported, wider, within
 
@@ -131,6 +131,14 @@ def test_few_files_are_named_and_many_are_found_in_their_folders() -> None:
     many = sources([f"abfss://c@h/a/{index}/x.csv" for index in range(40)] + ["abfss://c@h/a/x.csv"])
     assert (many.paths, many.prune) == (("abfss://c@h/a/",), True)
     assert literal("a*?{}\\") == "a\\*\\?\\{\\}\\\\"
+
+
+@pytest.mark.parametrize(
+    ("files", "each", "one_by_one"),
+    [(8, 125_000_000, True), (8, 10_000_000, False), (33, 125_000_000, False), (0, 0, False)],
+)
+def test_a_few_large_files_are_read_one_by_one(files: int, each: int, one_by_one: bool) -> None:
+    assert few_and_large([each] * files) is one_by_one
 
 
 def test_small_files_become_few_and_large_ones_are_left_to_spark() -> None:

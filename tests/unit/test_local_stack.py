@@ -77,7 +77,7 @@ class TestAddresses:
         assert stack.event_grid_url == f"{stack.functions_url}{path}{stack.function_key}"
 
     def test_the_loaders_job_takes_what_the_hub_hands_it(self) -> None:
-        assert [one["name"] for one in LOADER_JOB["parameters"]] == ["batch_id", "catalog"]
+        assert [one["name"] for one in LOADER_JOB["parameters"]] == ["batch_id", "catalog", "traceparent"]
         (task,) = LOADER_JOB["tasks"]
         assert task["task_key"] == "bronze_load"
 
