@@ -58,6 +58,8 @@ def start(loads: Loads, queue: Queue, load: Load) -> bool:
     The record is what counts, so its message is not waited for: a record whose message was lost is found by
     `reconcile`. A taken id gets a message too, since it may be taken by this very insert, whose first answer was lost.
     """
-    inserted = loads.insert(load)
-    queue.put_soon(LoadMessage(load_id=load.id, trace=load.trace).to_json())
-    return inserted
+    try:
+        return loads.insert(load)
+    finally:
+        # Also where it failed: that may be its answer alone, and a message of a load that is not there is harmless.
+        queue.put_soon(LoadMessage(load_id=load.id, trace=load.trace).to_json())

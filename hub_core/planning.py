@@ -6,6 +6,7 @@ ACCEPTED ─plan─► SUBMITTING ─submit─► RUNNING ─follow─► SUCCES
 """
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from hub_core.errors import Broken, Conflict, HubError, Rejected, Transient
 from hub_core.gather import ConfigReader, find_files, look_at, usable
 from hub_core.load import ConfigProblem, FileCounts, Load, Problem, config_problems, final_state
 from hub_core.logs import bound
-from hub_core.messages import LoadMessage
+from hub_core.messages import GIVE_UP_SECONDS, LoadMessage
 from hub_core.model import Feed, FileStatus, LoadState, Outcome, Run, RunState, Trigger
 from hub_core.named_loads import named_paths
 from hub_core.ports import Clock, Documents, Jobs, Landing, Loads, Queue, Stored, Tracker
@@ -56,7 +57,11 @@ class Planner:
 
     def handle(self, message: LoadMessage) -> None:
         """Move a load on by what its record says; passing faults put the message back, for up to an hour."""
-        stored = self.loads.get(message.load_id)
+        try:
+            stored = self.loads.get(message.load_id)
+        except Transient as fault:
+            self._put_back(message, fault)
+            return
         if stored is None:
             log.warning("message for a load that does not exist", extra={"load_id": message.load_id})
             return
@@ -65,7 +70,10 @@ class Planner:
             bound(load_id=load.id, lob=load.lob, run_id=load.run_id),
             self.telemetry.span("plan load", message.trace or load.trace, load_id=load.id, lob=load.lob),
         ):
-            self._handle(stored, message)
+            try:
+                self._handle(stored, message)
+            except Transient as fault:
+                self._put_back(message, fault)
         self.telemetry.measure("hub.plan.duration", (self.clock() - began).total_seconds())
 
     def _handle(self, stored: Stored, message: LoadMessage) -> None:
@@ -80,8 +88,6 @@ class Planner:
             current = self.loads.get(message.load_id)
             if stored.load.state is LoadState.ACCEPTED and current is not None and current.load.state.is_final:
                 self._put_up_for_release(current)
-        except Transient as fault:
-            self._put_back(message, fault)
 
     def advance(self, stored: Stored, looks: int = 0) -> int | None:
         """Do the load's next steps, as far as they can be done now; seconds until the next look, or None."""
@@ -354,7 +360,9 @@ class Planner:
         self.telemetry.measure("hub.faults", 1, code=fault.code)
         if again is not None:
             log.warning("a passing fault, trying again later: %s", fault.message, extra=extra)
-            self.queue.put(again.to_json(), int(fault.retry_after or again.delay_seconds))
+            # In whole seconds, and none fewer than the other side asked for.
+            asked = math.ceil(min(fault.retry_after or 0, GIVE_UP_SECONDS))
+            self.queue.put(again.to_json(), max(again.delay_seconds, asked))
             return
         log.error("an hour of passing faults: %s", fault.message, extra=extra)
         current = self.loads.get(message.load_id)

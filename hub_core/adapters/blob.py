@@ -8,6 +8,7 @@ from azure.storage.blob import BlobProperties, BlobServiceClient, ContentSetting
 
 from hub_core.adapters.azure_faults import translated
 from hub_core.adapters.storage_accounts import Accounts
+from hub_core.errors import Transient
 from hub_core.feeds import is_lob
 from hub_core.model import SourceFile, whole_second
 from hub_core.paths import parse_abfss
@@ -127,5 +128,8 @@ def _is_folder(blob: BlobProperties) -> bool:
 
 
 def _file(path: str, blob: BlobProperties) -> SourceFile:
+    if blob.size is None or blob.last_modified is None:
+        # Python's HTTP takes headers that broke off for all of them.
+        raise Transient("STORAGE_UNAVAILABLE", f"asking for {path}: half an answer")
     etag = (blob.etag or "").strip('"') or None
     return SourceFile(path, blob.size, whole_second(blob.last_modified), etag)

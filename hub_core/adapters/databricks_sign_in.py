@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hub_core.adapters.storage_accounts import identity
+from hub_core.errors import Transient
 from hub_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,16 +27,34 @@ def for_connector(settings: Settings) -> dict[str, Any]:
     return {"credentials_provider": lambda: _headers}
 
 
+LONGEST_WAIT_SECONDS = 10.0
+"""Between two tries of the SDK's own, whose growing pauses end at this; a longer Retry-After is the caller's."""
+
+
 def workspace(settings: Settings) -> "WorkspaceClient":
-    """A client of the workspace's REST APIs; it connects at its first call."""
+    """A client of the workspace's REST APIs; it connects at its first call.
+
+    A call ends within a minute: the SDK tries for half of one, and an answer takes at most as long. It would wait for
+    any Retry-After, if that were an hour: here a long one is Transient, with the seconds.
+    """
     from databricks.sdk import WorkspaceClient
+    from databricks.sdk.clock import RealClock
     from databricks.sdk.core import Config
     from databricks.sdk.credentials_provider import CredentialsStrategy
+
+    class Impatient(RealClock):
+        """Time as the SDK's retries spend it."""
+
+        def sleep(self, seconds: float) -> None:
+            if seconds > LONGEST_WAIT_SECONDS + 1:  # the SDK adds up to a second of jitter
+                raise Transient("JOBS_UNAVAILABLE", f"the workspace asks to wait {seconds:.0f} s", retry_after=seconds)
+            super().sleep(seconds)
 
     options: dict[str, Any] = {
         "host": settings.databricks_host,
         "http_timeout_seconds": 30,
         "retry_timeout_seconds": 30,
+        "clock": Impatient(),
     }
     if settings.databricks_token:
         return WorkspaceClient(config=Config(token=settings.databricks_token, auth_type="pat", **options))

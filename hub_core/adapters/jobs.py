@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +12,7 @@ from databricks.sdk import errors
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.jobs import RunLifeCycleState, RunResultState
 
+from hub_core.adapters.pause import Pause
 from hub_core.errors import Broken, Transient
 from hub_core.model import Run, RunState
 
@@ -42,13 +44,14 @@ class DatabricksJobs:
         self._api = client.jobs
         self._job_of = job_of
         self._catalog = catalog
+        self._pause = Pause("JOBS_UNAVAILABLE", "the Jobs API", time.monotonic)
 
     def submit(self, lob: str, batch_id: str, token: str, trace: str | None = None) -> Run:
         """See `Jobs.submit`; the trace is the job's parameter `traceparent`, sent only where there is one."""
         parameters = {"batch_id": batch_id, "catalog": self._catalog}
         if trace is not None:
             parameters["traceparent"] = trace
-        with _translated("jobs/run-now"):
+        with self._translated("jobs/run-now"):
             waiter = self._api.run_now(
                 int(self._job_of(lob)),
                 idempotency_token=token,
@@ -59,11 +62,13 @@ class DatabricksJobs:
 
     def get(self, run_id: str) -> Run:
         """See `Jobs.get`."""
-        with _translated("jobs/runs/get"):
+        with self._translated("jobs/runs/get"):
             try:
                 run = self._api.get_run(int(run_id))
             except (errors.NotFound, errors.InvalidParameterValue):
                 return Run(run_id, RunState.LOST, message="the workspace does not know the run (any more)")
+            if run.run_id is None:
+                raise Transient("JOBS_UNAVAILABLE", "jobs/runs/get: an answer without a run")
         seen = _run(run)
         return (
             seen if seen.state is not RunState.FAILED else replace(seen, message=self._why_failed(run) or seen.message)
@@ -74,7 +79,7 @@ class DatabricksJobs:
         loader = _loader_task(run)
         if loader is None or loader.run_id is None:
             return None
-        with _translated("jobs/runs/get-output"):
+        with self._translated("jobs/runs/get-output"):
             try:
                 return _sentence(self._api.get_run_output(loader.run_id).error)
             except DatabricksError as error:
@@ -83,7 +88,7 @@ class DatabricksJobs:
 
     def cancel(self, run_id: str) -> None:
         """See `Jobs.cancel`."""
-        with _translated("jobs/runs/cancel"):
+        with self._translated("jobs/runs/cancel"):
             try:
                 self._api.cancel_run(int(run_id))
             except (errors.NotFound, errors.InvalidParameterValue, errors.InvalidState) as error:
@@ -91,7 +96,7 @@ class DatabricksJobs:
 
     def find_active(self, lob: str, batch_id: str) -> Run | None:
         """See `Jobs.find_active`."""
-        with _translated("jobs/runs/list"):
+        with self._translated("jobs/runs/list"):
             for run in self._api.list_runs(job_id=int(self._job_of(lob)), active_only=True):
                 parameters = {p.name: p.value for p in run.job_parameters or []}
                 if parameters.get("batch_id") == batch_id:
@@ -100,8 +105,28 @@ class DatabricksJobs:
 
     def ping(self) -> None:
         """See `Jobs.ping`."""
-        with _translated("jobs/runs/list"):
+        with self._translated("jobs/runs/list"):
             next(iter(self._api.list_runs(limit=1)), None)
+
+    @contextmanager
+    def _translated(self, call: str) -> Iterator[None]:
+        self._pause.check()
+        try:
+            yield
+        except Transient as error:
+            self._pause.asked(error.retry_after or 0.0)
+            raise
+        except _PASSING as error:
+            raise Transient("JOBS_UNAVAILABLE", f"{call}: {error.error_code or type(error).__name__}") from error
+        except DatabricksError as error:
+            said = f"{call}: {error.error_code or type(error).__name__}: {error}"[:500]
+            if type(error) is DatabricksError:
+                # Of a status that the SDK has no class for: a gateway's 502, rather than a refusal.
+                raise Transient("JOBS_UNAVAILABLE", said) from error
+            raise Broken("JOBS_REFUSED", said) from error
+        except (OSError, TimeoutError, json.JSONDecodeError, KeyError) as error:
+            # requests' connection errors are OSErrors; a proxy's HTML page is no JSON, or none of the Jobs API's.
+            raise Transient("JOBS_UNAVAILABLE", f"{call}: {type(error).__name__}") from error
 
 
 def _run(run: "SdkRun | SdkBaseRun") -> Run:
@@ -130,17 +155,3 @@ def _state(state: "SdkRunState | None") -> RunState:
     if state.result_state in (RunResultState.SUCCESS, RunResultState.SUCCESS_WITH_FAILURES):
         return RunState.SUCCESS
     return RunState.CANCELED if state.result_state is RunResultState.CANCELED else RunState.FAILED
-
-
-@contextmanager
-def _translated(call: str) -> Iterator[None]:
-    try:
-        yield
-    except _PASSING as error:
-        raise Transient("JOBS_UNAVAILABLE", f"{call}: {error.error_code or type(error).__name__}") from error
-    except DatabricksError as error:
-        said = f"{call}: {error.error_code or type(error).__name__}: {error}"[:500]
-        raise Broken("JOBS_REFUSED", said) from error
-    except (OSError, TimeoutError, json.JSONDecodeError) as error:
-        # requests' connection errors are OSErrors; a proxy's HTML page is no JSON.
-        raise Transient("JOBS_UNAVAILABLE", f"{call}: {type(error).__name__}") from error

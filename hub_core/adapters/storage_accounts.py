@@ -10,7 +10,7 @@ from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
-from hub_core.adapters.azure_faults import OPTIONS
+from hub_core.adapters.azure_faults import OPTIONS, Patience
 from hub_core.adapters.transport import SmallRequests
 from hub_core.errors import Broken
 
@@ -39,10 +39,10 @@ class Accounts:
         """The blob client of `account.dfs.…`."""
         if host not in self._clients:
             if host in self._connections:
-                client = BlobServiceClient.from_connection_string(self._connections[host], **OPTIONS)
+                client = BlobServiceClient.from_connection_string(self._connections[host], **_blobs())
             else:
                 url = f"https://{blob_host(host)}"
-                client = BlobServiceClient(url, credential=identity(), **OPTIONS)
+                client = BlobServiceClient(url, credential=identity(), **_blobs())
             self._clients[host] = client
         return self._clients[host]
 
@@ -63,8 +63,18 @@ def blob_host(dfs_host: str) -> str:
     return dfs_host.replace(".dfs.", ".blob.", 1)
 
 
-def _small_requests() -> dict[str, Any]:
-    """The options of a client of tables or queues."""
+# Transport and retry policy are one client's own: the SDK chains its policies to each other.
+
+
+def _blobs() -> dict[str, Any]:
+    return {"retry_policy": Patience(), **OPTIONS}
+
+
+def _queues() -> dict[str, Any]:
+    return {"transport": SmallRequests(), "retry_policy": Patience(), **OPTIONS}
+
+
+def _tables() -> dict[str, Any]:
     return {"transport": SmallRequests(), **OPTIONS}
 
 
@@ -89,17 +99,17 @@ class HostStorage:
     def blobs(self) -> BlobServiceClient:
         """A blob client."""
         if self._connection:
-            return BlobServiceClient.from_connection_string(self._connection, **OPTIONS)
-        return BlobServiceClient(self._uri("blob"), credential=identity(), **OPTIONS)
+            return BlobServiceClient.from_connection_string(self._connection, **_blobs())
+        return BlobServiceClient(self._uri("blob"), credential=identity(), **_blobs())
 
     def queues(self) -> QueueServiceClient:
         """A queue client."""
         if self._connection:
-            return QueueServiceClient.from_connection_string(self._connection, **_small_requests())
-        return QueueServiceClient(self._uri("queue"), credential=identity(), **_small_requests())
+            return QueueServiceClient.from_connection_string(self._connection, **_queues())
+        return QueueServiceClient(self._uri("queue"), credential=identity(), **_queues())
 
     def tables(self) -> TableServiceClient:
         """A table client."""
         if self._connection:
-            return TableServiceClient.from_connection_string(self._connection, **_small_requests())
-        return TableServiceClient(self._uri("table"), credential=identity(), **_small_requests())
+            return TableServiceClient.from_connection_string(self._connection, **_tables())
+        return TableServiceClient(self._uri("table"), credential=identity(), **_tables())

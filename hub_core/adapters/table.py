@@ -6,6 +6,7 @@ reads those and not years of finished loads. Only an ACCEPTED load has none: its
 those of the last day are looked for by their state.
 """
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -15,13 +16,16 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableServiceClient, TransactionOperation, UpdateMode
+from pydantic import ValidationError
 
 from hub_core.adapters.azure_faults import translated
-from hub_core.errors import Conflict, FieldError, Rejected
+from hub_core.errors import Broken, Conflict, FieldError, Rejected, Transient
 from hub_core.load import Load, first_id
 from hub_core.model import LoadState
 from hub_core.ports import Clock, Stored
 from hub_core.telemetry import SILENT, Telemetry, measure_end
+
+log = logging.getLogger(__name__)
 
 TABLE = "loads"
 _PARTITION = "load"
@@ -113,9 +117,16 @@ class TableLoads:
                     change: Any = (TransactionOperation.UPDATE, _entity(load), replacing)
                     [written, _] = self._table.submit_transaction([change, marking])
             except HttpResponseError as error:
-                if error.status_code in (404, 412):
-                    raise Conflict(f"load {load.id} has changed meanwhile") from error
-                raise
+                if error.status_code not in (404, 412):
+                    raise
+                # It may have been changed by this very update, whose first answer was lost.
+                now = self.get(load.id)
+                if now is not None and _entity(now.load) == _entity(load):
+                    measure_end(self._telemetry, stored.load, load)
+                    return now
+                raise Conflict(f"load {load.id} has changed meanwhile") from error
+        if not written.get("etag"):
+            raise Transient("STORAGE_UNAVAILABLE", "updating a load: half an answer")
         measure_end(self._telemetry, stored.load, load)
         return Stored(load, str(written["etag"]))
 
@@ -128,7 +139,11 @@ class TableLoads:
                 str(row["RowKey"]) for row in self._range("", yesterday, state=LoadState.ACCEPTED, select=["RowKey"])
             ]
         for load_id in dict.fromkeys((*marked, *accepted)):
-            stored = self.get(load_id)
+            try:
+                stored = self.get(load_id)
+            except Broken as error:
+                log.error("%s", error.message, extra={"load_id": load_id, "code": error.code})  # noqa: TRY400
+                continue
             if stored is not None and stored.load.is_open:
                 yield stored
 
@@ -205,7 +220,10 @@ def _entity(load: Load) -> Entity:
 
 
 def _load(entity: Mapping[str, Any]) -> Load:
-    load = Load.model_validate_json(entity["document"])
+    try:
+        load = Load.model_validate_json(entity["document"])
+    except ValidationError as error:
+        raise Broken("RECORD_UNREADABLE", f"the record of load {entity['RowKey']} cannot be read") from error
     return load.model_copy(
         update={
             "body_hash": entity["body_hash"] or None,

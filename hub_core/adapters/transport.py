@@ -12,9 +12,11 @@ from azure.core.exceptions import AzureError, ServiceRequestError, ServiceRespon
 from azure.core.pipeline.transport import HttpRequest, HttpResponse, HttpTransport
 from urllib3 import exceptions
 
-from hub_core.adapters.azure_faults import CONNECT_SECONDS, READ_SECONDS
+from hub_core.adapters.azure_faults import CONNECT_SECONDS, refuse_to_wait, retry_after
 
 _CONNECTIONS = 32
+READ_SECONDS = 10
+"""Storage answers these within milliseconds, and somebody waits for a GET."""
 
 
 class Answer(HttpResponse):
@@ -37,7 +39,7 @@ class SmallRequests(HttpTransport[HttpRequest, HttpResponse]):
     """An SDK client's `transport`. Answers are read whole, so it is not for blobs; proxies are not looked for.
 
     Failures are the SDK's own, which its retry policy knows: ServiceRequestError where the request was not sent,
-    ServiceResponseError where its answer did not come.
+    ServiceResponseError where its answer did not come. Only a long Retry-After is the hub's Transient at once.
     """
 
     def __init__(self) -> None:
@@ -78,6 +80,9 @@ class SmallRequests(HttpTransport[HttpRequest, HttpResponse]):
             )  # fmt: skip
         except exceptions.HTTPError as error:
             raise _as_sdk(error) from error
+        if answer.status >= 400:
+            # The retries of tables would wait as long as they are told to.
+            refuse_to_wait(retry_after(answer.headers) or 0.0)
         return Answer(request, answer)
 
 

@@ -3,6 +3,7 @@
 import logging
 import queue
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,26 +11,38 @@ from urllib.parse import urlsplit
 
 from databricks import sql
 from databricks.sql import exc
+from urllib3.exceptions import HTTPError
 
+from hub_core.adapters.pause import Pause
 from hub_core.conflicts import again_on_conflict
 from hub_core.errors import TABLE_NOT_FOUND, Broken, Transient
 from hub_core.ports import Row, Value
 
 log = logging.getLogger(__name__)
+# They warn of the choice of retries at each connection, and tell of each broken one that could not be closed; what goes
+# wrong reaches the log as the hub's own error.
+for chatty in ("databricks.sql.backend.thrift_backend", "databricks.sql.session"):
+    logging.getLogger(chatty).setLevel(logging.CRITICAL)
 
 # A DML that answered 503 may have run: every statement of the hub is safe to run twice, so the connector may retry.
+# It tries 429 and 503 again for a minute, as it is asked to (else after 0.5, 0.75, … s); of a longer Retry-After its
+# error tells. Its newer retries wait `_retry_delay_max` at least, and tell nobody what they were asked for.
+# No answer takes a minute: statements that do are asked after, a quarter of a minute at a time.
 _OPTIONS = {
+    "_enable_v3_retries": False,
     "_retry_delay_min": 0.5,
-    "_retry_delay_max": 10.0,
-    "_retry_stop_after_attempts_count": 6,
+    "_retry_delay_max": 3600.0,
+    "_retry_delay_default": 1.0,
+    "_retry_stop_after_attempts_count": 8,
     "_retry_stop_after_attempts_duration": 60.0,
-    "_socket_timeout": 300,
+    "_socket_timeout": 60,
     "enable_telemetry": False,
     "use_cloud_fetch": False,
     "user_agent_entry": "deltalake-hub",
 }
 _IDLE_SECONDS = 600
 _CONFLICT_SECONDS = 120
+_REFUSALS = (429, 503)
 CONCURRENT_MODIFICATION = "CONCURRENT_MODIFICATION"
 
 # Databricks begins an error's text with its class and ends it with its SQLSTATE; the connector hands on nothing else.
@@ -52,6 +65,7 @@ class WarehouseSql:
             **_OPTIONS,
         }
         self._now = now
+        self._pause = Pause("WAREHOUSE_UNAVAILABLE", "the SQL warehouse", now)
         self._idle: queue.SimpleQueue[tuple[float, Any]] = queue.SimpleQueue()
 
     def query(self, statement: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
@@ -68,24 +82,35 @@ class WarehouseSql:
             _close(connection)
 
     def _run(self, statement: str, parameters: Mapping[str, Value], *, fetch: bool) -> Sequence[Row]:
-        with _translated(), self._connection() as connection, connection.cursor() as cursor:
-            cursor.execute(statement, dict(parameters))
-            if not fetch:
-                return []
-            table = cursor.fetchall_arrow()
-            rows: list[Row] = table.to_pylist()
-            return rows
+        with self._translated():
+            kept = self._take()
+            if kept is not None:
+                try:
+                    return self._run_on(kept, statement, parameters, fetch=fetch)
+                except exc.DatabaseError as error:
+                    if type(error) is not exc.DatabaseError:
+                        raise
+                    # The warehouse does not know the session any more, nor, most likely, those kept beside it.
+                    self._forget()
+            return self._run_on(sql.connect(**self._arguments), statement, parameters, fetch=fetch)
 
-    @contextmanager
-    def _connection(self) -> Iterator[Any]:
-        connection = self._take() or sql.connect(**self._arguments)
+    def _run_on(self, connection: Any, statement: str, parameters: Mapping[str, Value], *, fetch: bool) -> list[Row]:
+        rows: list[Row] = []
         try:
-            yield connection
-        except BaseException:
-            # Whatever broke, its session may be gone with it.
-            _close(connection)
+            with connection.cursor() as cursor:
+                cursor.execute(statement, dict(parameters))
+                if fetch:
+                    rows = cursor.fetchall_arrow().to_pylist()
+        except BaseException as error:
+            if _is_refusal(error):
+                # Closing would be one more request, and the session is well.
+                self._idle.put((self._now(), connection))
+            else:
+                # Whatever broke, its session may be gone with it.
+                _close_aside(connection)
             raise
         self._idle.put((self._now(), connection))
+        return rows
 
     def _take(self) -> Any | None:
         while True:
@@ -95,7 +120,27 @@ class WarehouseSql:
                 return None
             if self._now() - since < _IDLE_SECONDS:
                 return connection
-            _close(connection)
+            _close_aside(connection)
+
+    def _forget(self) -> None:
+        while (connection := self._take()) is not None:
+            _close_aside(connection)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        self._pause.check()
+        try:
+            yield
+        except exc.ServerOperationError as error:
+            raise _statement_error(str(error.message or "")) from error
+        except exc.RequestError as error:
+            problem = _request_error(error.context or {})
+            if isinstance(problem, Transient):
+                self._pause.asked(problem.retry_after or 0.0)
+            raise problem from error
+        except (exc.Error, HTTPError, OSError, EOFError) as error:
+            # Connections that could not be made, answers that broke off: the connector hands on urllib3's own errors.
+            raise Transient("WAREHOUSE_UNAVAILABLE", f"the SQL warehouse: {type(error).__name__}") from error
 
 
 def _is_conflict(error: Exception) -> bool:
@@ -105,28 +150,28 @@ def _is_conflict(error: Exception) -> bool:
 def _close(connection: Any) -> None:
     try:
         connection.close()
-    except exc.Error as error:
+    except (exc.Error, HTTPError) as error:
         log.debug("closing a broken connection: %s", type(error).__name__)
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except exc.ServerOperationError as error:
-        raise _statement_error(str(error.message or "")) from error
-    except exc.RequestError as error:
-        status = (error.context or {}).get("http-code")
-        if status in (401, 403):
-            raise Broken("WAREHOUSE_DENIED", "the SQL warehouse refused the sign-in; check CAN USE on it") from error
-        if status in (400, 404):
-            raise Broken("WAREHOUSE_GONE", f"the SQL warehouse answered {status}; check HUB_WAREHOUSE_ID") from error
-        raise Transient(
-            "WAREHOUSE_UNAVAILABLE", f"the SQL warehouse cannot be reached ({status or 'no answer'})"
-        ) from error
-    except exc.Error as error:
-        # Sessions that ended, results that broke off, connections that were closed: a new one may do.
-        raise Transient("WAREHOUSE_UNAVAILABLE", f"the SQL warehouse: {type(error).__name__}") from error
+def _close_aside(connection: Any) -> None:
+    # Closing is one more request to a warehouse that may not answer, and nobody's concern.
+    threading.Thread(target=_close, args=(connection,), daemon=True, name="close-connection").start()
+
+
+def _is_refusal(error: BaseException) -> bool:
+    return isinstance(error, exc.RequestError) and (error.context or {}).get("http-code") in _REFUSALS
+
+
+def _request_error(context: Mapping[str, Any]) -> Broken | Transient:
+    status = context.get("http-code")
+    if status in (401, 403):
+        return Broken("WAREHOUSE_DENIED", "the SQL warehouse refused the sign-in; check CAN USE on it")
+    if status in (400, 404):
+        return Broken("WAREHOUSE_GONE", f"the SQL warehouse answered {status}; check HUB_WAREHOUSE_ID")
+    asked = context.get("bounded-retry-delay") if status in _REFUSALS else None
+    said = f"the SQL warehouse cannot be reached ({status or 'no answer'})"
+    return Transient("WAREHOUSE_UNAVAILABLE", said, retry_after=asked)
 
 
 def _statement_error(message: str) -> Broken | Transient:

@@ -333,6 +333,24 @@ def test_a_retry_after_is_kept_to() -> None:
     assert world.queue.messages[0][1] == 77
 
 
+@pytest.mark.parametrize(("asked", "seconds"), [(7.2, 8), (0.4, 5), (90_000, 3600)])
+def test_a_retry_after_is_kept_to_in_whole_seconds_for_an_hour_at_most(asked: float, seconds: int) -> None:
+    world = World()
+    world.ask()
+    slow = Transient("STORAGE_UNAVAILABLE", "503", retry_after=asked)
+    world.build(tracker=Failing(world.tracker, "sync", slow, 1)).plan(world.queue.take())
+    assert world.queue.messages[0][1] == seconds
+
+
+def test_a_record_that_cannot_be_read_just_now_is_no_reason_for_poison() -> None:
+    world = World()
+    load = world.ask()
+    away = Transient("STORAGE_UNAVAILABLE", "503")
+    world.build(loads=Failing(world.loads, "get", away, 1)).plan(world.queue.take())
+    assert world.queue.messages[0][1] == 5
+    assert world.load(load).state is LoadState.ACCEPTED
+
+
 def test_an_operators_fault_fails_the_load_at_once() -> None:
     world = World()
     world.land()
