@@ -19,7 +19,7 @@ import function_app
 found = function_app.app.get_functions()
 print(time.perf_counter() - start)
 clients = [name for name in sys.modules if name.startswith(("azure.storage", "azure.data", "databricks", "pyarrow"))]
-assert len(found) == 15 and not clients, (len(found), clients)
+assert len(found) == 16 and not clients, (len(found), clients)
 """
 
 

@@ -81,7 +81,7 @@ def document() -> Json:
         },
         "servers": [{"url": "/api"}],
         "security": [{"functionKey": []}],
-        "paths": _paths(),
+        "paths": _with_refusals(_paths()),
         "components": {
             "schemas": definitions["$defs"],
             "securitySchemes": {"functionKey": {"type": "apiKey", "in": "header", "name": "x-functions-key"}},
@@ -89,8 +89,18 @@ def document() -> Json:
     }
 
 
+def _with_refusals(paths: Json) -> Json:
+    """`paths`, in which every operation that wants a key says what the host answers without one."""
+    for methods in paths.values():
+        for operation in methods.values():
+            if operation.get("security") != []:
+                operation["responses"]["401"] = {"description": "no function key, or one that is none; without a body"}
+    return paths
+
+
 def _paths() -> Json:
-    one = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}, "example": _ID}
+    id_schema = {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"}
+    one = {"name": "id", "in": "path", "required": True, "schema": id_schema, "example": _ID}
     key = {
         "name": "Idempotency-Key",
         "in": "header",

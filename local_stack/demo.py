@@ -28,8 +28,9 @@ from hubctl.render import config_table, failure_text, outcome_table
 from hubctl.shell import console
 from hubctl.target import Target, base_url
 from hubctl.watch import Patience, SystemClock, follow
-from local_stack.demo_cloud import Addresses, Landed, Landing, Warehouse, await_new_load, blob_created, deliver
+from local_stack.demo_cloud import Addresses, Landed, Landing, Warehouse, await_new_load
 from local_stack.demo_data import FEEDS, LOB, SCHEMA, DemoFile, config_csv, demo_files, with_a_stray_comma
+from local_stack.event_grid import blob_event, deliver
 
 DATA = Path(".local") / "demo-data"
 STATE = Path(".local") / "demo"
@@ -249,7 +250,8 @@ class _Demo:
             known = {load.id for load in self.client.loads(lob=LOB, limit=50)}
             landed = self.put(file, file.path.read_bytes())
             self.story.console.print(Text(f"   {BY_EVENT} uploaded; Event Grid says BlobCreated", style="dim"))
-            status = deliver(self.stack.event_grid_url, blob_created(landed))
+            event = blob_event(landed.location, etag=landed.etag.strip('"'), size=landed.size)
+            status = deliver(self.stack.event_grid_url, [event])
             if status >= 300:
                 raise StepFailed(f"the webhook answered the event with {status}")
             start = time.monotonic()

@@ -1,15 +1,11 @@
 """What the demo does to the cloud as a LOB and an analyst would: lands files, sends their events, queries tables."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Protocol
-from urllib.parse import quote, urlsplit
-from uuid import uuid4
-
-import httpx
+from urllib.parse import urlsplit
 
 from hub_core.paths import Location, parse_abfss
 from hubctl.client import HubClient
@@ -99,40 +95,6 @@ class Landing:
 
     def _read_and_put(self, url: str, read: Callable[[], bytes]) -> Landed:
         return self.put(url, read())
-
-
-def blob_created(landed: Landed) -> list[dict[str, object]]:
-    """The delivery that Event Grid makes of a PutBlob, in its own schema."""
-    container, name = landed.location.container, landed.location.name
-    host = landed.location.host.replace(".dfs.", ".blob.", 1)
-    account = host.partition(".")[0]
-    event: dict[str, object] = {
-        "topic": f"/subscriptions/local/resourceGroups/local/providers/Microsoft.Storage/storageAccounts/{account}",
-        "subject": f"/blobServices/default/containers/{container}/blobs/{name}",
-        "eventType": "Microsoft.Storage.BlobCreated",
-        "id": str(uuid4()),
-        "eventTime": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-        "dataVersion": "",
-        "metadataVersion": "1",
-        "data": {
-            "api": "PutBlob",
-            "clientRequestId": str(uuid4()),
-            "requestId": str(uuid4()),
-            "eTag": landed.etag.strip('"'),
-            "contentType": "application/octet-stream",
-            "contentLength": landed.size,
-            "blobType": "BlockBlob",
-            "url": f"http://{host}/{container}/{quote(name)}",
-            "sequencer": f"{time.time_ns():032X}",
-        },
-    }
-    return [event]
-
-
-def deliver(event_grid_url: str, events: Sequence[Mapping[str, object]]) -> int:
-    """POST a delivery to the webhook as Event Grid does; the answer's status."""
-    answer = httpx.post(event_grid_url, json=events, headers={"aeg-event-type": "Notification"}, timeout=30)
-    return answer.status_code
 
 
 class Warehouse:

@@ -29,6 +29,8 @@ HTTP_TIMEOUT_SECONDS = 230.0
 HOST_VERSION = "4.0-local"
 RESERVED_PREFIXES = ("admin", "runtime")
 
+# Any path, one with line breaks in it too.
+_REST = r"{tail:[\s\S]*}"
 _TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
 
 
@@ -81,11 +83,11 @@ class HttpSide:
         application.router.add_get("/admin/host/ping", self._ping)
         application.router.add_get("/admin/functions", self._list)
         application.router.add_post("/admin/functions/{name}", self._run)
-        application.router.add_route("*", "/admin/{tail:.*}", self._refuse)
+        application.router.add_route("*", f"/admin/{_REST}", self._refuse)
         application.router.add_route("OPTIONS", "/runtime/webhooks/eventgrid", self._preflight)
         application.router.add_post("/runtime/webhooks/eventgrid", self._deliver)
-        application.router.add_route("*", "/runtime/{tail:.*}", self._refuse)
-        application.router.add_route("*", "/{tail:.*}", self._call)
+        application.router.add_route("*", f"/runtime/{_REST}", self._refuse)
+        application.router.add_route("*", f"/{_REST}", self._call)
         return application
 
     async def _call(self, request: web.Request) -> web.StreamResponse:

@@ -1,6 +1,5 @@
 """Requests over HTTP on the real stack: good ones, bad ones, repeated ones; and what blob events do."""
 
-import json
 import time
 import uuid
 from typing import Any
@@ -9,6 +8,8 @@ import pytest
 from azure.data.tables import TableServiceClient
 from azure.storage.queue import QueueServiceClient
 
+from hub_core.paths import parse_abfss
+from local_stack.event_grid import blob_event, deliver
 from tests.e2e.service import Service
 
 pytestmark = pytest.mark.stack
@@ -157,31 +158,13 @@ class TestLoads:
         assert (mine["main"]["due"], mine["main"]["files"]) == (0, 1)
 
 
-def _event(service: Service, path: str, *, api: str = "PutBlob") -> dict[str, Any]:
-    name = path.split(f"@{service.stack.account_host}/", 1)[1]
-    url = f"https://{service.stack.account_host.replace('.dfs.', '.blob.')}/landing/{name}"
-    return {
-        "id": uuid.uuid4().hex,
-        "topic": "/subscriptions/0/storageAccounts/devstoreaccount1",
-        "subject": f"/blobServices/default/containers/landing/blobs/{name}",
-        "eventType": "Microsoft.Storage.BlobCreated",
-        "eventTime": "2026-01-01T00:00:00Z",
-        "data": {"api": api, "eTag": "0x1", "contentLength": 10, "url": url, "sequencer": "0"},
-        "dataVersion": "1",
-        "metadataVersion": "1",
-    }
-
-
 def test_a_blob_event_ends_as_rows_in_bronze(service: Service) -> None:
     service.configure(service.row("main"), service.row("other"), service.row("events"))
     path = service.land("events", "arrived 1999-01-01.csv")
     nobody = service.land("events", "nobody.txt")
-    events = [_event(service, path), _event(service, path), _event(service, path, api="CreateFile")]
-    events.append(_event(service, nobody))
-    answer = service.http.post(
-        service.stack.event_grid_url, content=json.dumps(events), headers={"aeg-event-type": "Notification"}
-    )
-    assert answer.status_code in (200, 202), answer.text
+    arrived = parse_abfss(path)
+    events = [blob_event(arrived), blob_event(arrived), blob_event(arrived, "CreateFile")]
+    assert deliver(service.stack.event_grid_url, [*events, blob_event(parse_abfss(nobody))]) == 202
     deadline = time.monotonic() + 60
     while not (mine := _event_loads(service)):
         assert time.monotonic() < deadline, "no drain made a load of the events"
