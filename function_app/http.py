@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import azure.functions as func
@@ -9,6 +10,7 @@ import azure.functions as func
 from function_app.answers import RETRY_SECONDS, answering, json_answer, next_link
 from function_app.page import operators_page
 from hub_core.bootstrap import hub
+from hub_core.errors import FieldError, Rejected
 
 if TYPE_CHECKING:
     from hub_core.load import Load
@@ -35,7 +37,7 @@ def accept_load(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def list_loads(req: func.HttpRequest) -> func.HttpResponse:
     """GET loads: a page, newest first."""
-    asked = req.params
+    asked = _asked(req, "lob", "status", "limit", "continuation")
     loads, after = hub().page(
         lob=asked.get("lob"), status=asked.get("status"), limit=asked.get("limit"), after=asked.get("continuation")
     )
@@ -58,7 +60,7 @@ def list_load_files(req: func.HttpRequest) -> func.HttpResponse:
     """GET loads/{id}/files: a page, in the tracker's order."""
     from hub_core.hub import file_json
 
-    asked = req.params
+    asked = _asked(req, "status", "limit", "continuation")
     files, after = hub().files(
         req.route_params["id"], status=asked.get("status"), limit=asked.get("limit"), after=asked.get("continuation")
     )
@@ -119,6 +121,15 @@ def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the b
     tried = hub().ready()
     status = 200 if all(one.ok for one in tried) else 503
     return json_answer(json.dumps({"dependencies": [dataclasses.asdict(one) for one in tried]}), status)
+
+
+def _asked(req: func.HttpRequest, *names: str) -> Mapping[str, str]:
+    """The query; Rejected where it asks for what the route does not know, rather than answer another question."""
+    for name in req.params:
+        if name not in (*names, "code"):
+            problem = FieldError(name[:80], "is no parameter of this route", f"use {', '.join(names)}")
+            raise Rejected("BAD_REQUEST", f"{problem.field}: {problem.message}", errors=[problem])
+    return dict(req.params)
 
 
 def _sender(req: func.HttpRequest) -> tuple[str | None, str]:

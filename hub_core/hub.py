@@ -188,7 +188,8 @@ class Hub:
     ) -> tuple[Sequence[Load], str | None]:
         """A page of loads, newest first, and where to go on."""
         state = _one_of(LoadState, "status", status)
-        return self.planner.loads.page(lob or None, state, _limit(limit, DEFAULT_PAGE, MAX_PAGE), after or None)
+        most = _limit(limit, DEFAULT_PAGE, MAX_PAGE)
+        return self.planner.loads.page(lob or None, state, most, _continuation(after))
 
     def files(
         self, load_id: str, *, status: str | None = None, limit: str | None = None, after: str | None = None
@@ -196,10 +197,8 @@ class Hub:
         """A page of the load's files as the tracker has them, and where to go on."""
         load = self.get(load_id)
         most = _limit(limit, 1_000, MAX_FILES_PAGE)
-        if after and _ID.fullmatch(after) is None:
-            problem = FieldError("continuation", "is not one of ours", "follow nextLink as it is")
-            raise Rejected("BAD_REQUEST", f"continuation: {problem.message}", errors=[problem])
-        page = self.planner.tracker.files(load.id, _one_of(FileStatus, "status", status), after or "", most + 1)
+        behind = _continuation(after) or ""
+        page = self.planner.tracker.files(load.id, _one_of(FileStatus, "status", status), behind, most + 1)
         return page[:most], page[most - 1].tracker_id if len(page) > most else None
 
     def feeds(self) -> Json:
@@ -293,6 +292,14 @@ def _one_of[State: (LoadState, FileStatus)](kind: type[State], field: str, text:
     except ValueError:
         problem = FieldError(field, "is no such state", f"use one of {', '.join(kind)}")
         raise Rejected("BAD_REQUEST", f"{field}: {problem.message}", errors=[problem]) from None
+
+
+def _continuation(text: str | None) -> str | None:
+    """The id behind which a page goes on."""
+    if text and _ID.fullmatch(text) is None:
+        problem = FieldError("continuation", "is not one of ours", "follow nextLink as it is")
+        raise Rejected("BAD_REQUEST", f"continuation: {problem.message}", errors=[problem])
+    return text or None
 
 
 def _limit(text: str | None, default: int, most: int) -> int:

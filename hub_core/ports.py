@@ -135,7 +135,7 @@ class Loads(Protocol):
     def page(
         self, lob: str | None, status: LoadState | None, limit: int, continuation: str | None
     ) -> tuple[Sequence[Load], str | None]:
-        """At most `limit` loads, newest first, and where to go on; Rejected for a continuation that isn't one."""
+        """At most `limit` loads, newest first, and the id behind which to go on."""
         ...
 
     def drop(self, before: datetime, limit: int) -> Sequence[str]:

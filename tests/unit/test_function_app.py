@@ -282,6 +282,14 @@ def test_a_page_of_loads_links_to_the_next_without_the_key(world: World) -> None
     assert (len(last["value"]), last["nextLink"]) == (1, None)
 
 
+@pytest.mark.parametrize("name", ["list_loads", "list_load_files"])
+def test_a_query_that_asks_for_something_else_is_refused_and_not_half_answered(world: World, name: str) -> None:
+    answer = call(name, params={"state": "FAILED"}, id=world.ask().id)
+    [problem] = json.loads(answer.get_body())["errors"]
+    assert (answer.status_code, problem["field"]) == (400, "state")
+    assert "status" in problem["remedy"]
+
+
 def test_feeds_are_shown_with_as_of(world: World) -> None:
     shown = json.loads(call("list_feeds").get_body())
     assert (shown["as_of"], [feed["dest_table"] for feed in shown["value"]]) == (
