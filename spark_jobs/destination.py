@@ -26,12 +26,12 @@ HUB_TYPES = {
     "_ingested_at": "timestamp",
 }
 
-TEXT_STATISTICS = 8
-OTHER_STATISTICS = 24
+STATISTICS = 24
 UNORDERED = frozenset({"string", "binary", "boolean", "variant"})
-"""Delta keeps min/max of so many of the file's columns: for text they cost a third of the time that writing takes, and
-skip little, since numbers and dates don't sort as text. `_batch_id` and `_tracker_id` have them, or counting a batch's
-rows would read the whole table; the hub's others don't."""
+OWN_STATISTICS = ("_tracker_id", "_batch_id", "_file_modified", "_ingested_at")
+"""Delta keeps min/max of so many of the file's columns, and of these: counting a batch's rows would else read the whole
+table, and readers ask for what is new. Not of text: that costs a third of the time that writing takes, and skips
+little, since numbers and dates don't sort as text."""
 
 _SIMPLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -135,7 +135,7 @@ class Destination:
         catalog, schema, _ = self.table.split(".")
         listed = ", ".join(f"{quote_column(name)} {kind}" for name, kind in {**columns, **HUB_TYPES}.items())
         properties = dict(PROPERTIES)
-        properties["delta.dataSkippingStatsColumns"] = ",".join([*statistics(columns), "_tracker_id", "_batch_id"])
+        properties["delta.dataSkippingStatsColumns"] = ",".join([*statistics(columns), *OWN_STATISTICS])
         given = ", ".join(f"{literal(name)} = {literal(value)}" for name, value in properties.items())
         # A column without a type that DDL can spell would have been refused as unsupported before.
         statement = f"CREATE TABLE IF NOT EXISTS {self.quoted} ({listed}) USING DELTA TBLPROPERTIES ({given})"
@@ -172,9 +172,7 @@ class Destination:
 def statistics(columns: Mapping[str, str]) -> list[str]:
     """The columns of a file that a new table keeps min/max of. Pure."""
     simple = {name: kind for name, kind in columns.items() if _SIMPLE.fullmatch(name) and "<" not in kind}
-    text = [name for name, kind in simple.items() if kind == "string"][:TEXT_STATISTICS]
-    other = [name for name, kind in simple.items() if kind not in UNORDERED][:OTHER_STATISTICS]
-    return [*text, *other]
+    return [name for name, kind in simple.items() if kind not in UNORDERED][:STATISTICS]
 
 
 def decide(columns: Mapping[str, str], existing: Mapping[str, str], drift: SchemaDrift) -> Fit:

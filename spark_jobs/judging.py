@@ -14,6 +14,7 @@ from spark_jobs.checks import any_of, broken_rule, file_rules_of, rules_of, uncl
 from spark_jobs.claims import OpenClaim, Problem, Rejects
 from spark_jobs.headers import CORRUPT_COLUMN, HUB_PREFIX
 from spark_jobs.reading import (
+    claimed_rows,
     column,
     delimited_lines,
     delimited_options,
@@ -45,7 +46,7 @@ def judged(
         # Those of these files: `columns` may be of more files, some of which have others.
         columns = [name for name in rows.columns if not name.startswith(HUB_PREFIX)]
     elif multiline(feed):
-        rows = with_claims(spark, delimited_rows(spark, claims, columns), claims)
+        rows = claimed_rows(spark, claims, lambda some: delimited_rows(spark, some, columns))
         marks = (F.lit(False), F.lit(False))
     else:
         rows = _parsed_lines(spark, claims, columns)
@@ -183,7 +184,7 @@ def torn_files(rejects: dict[str, Rejects]) -> list[str]:
 
 def _parsed_lines(spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str]) -> "DataFrame":
     feed = claims[0].feed
-    lines = with_claims(spark, delimited_lines(spark, claims), claims)
+    lines = claimed_rows(spark, claims, lambda some: delimited_lines(spark, some))
     # Names of our own inside, so that no name of the file has to be spelled in DDL.
     inner = [f"c{index}" for index in range(len(columns))]
     schema = ", ".join(f"{name} string" for name in [*inner, CORRUPT_COLUMN])

@@ -18,7 +18,7 @@ from spark_jobs.failures import first_line, is_passing
 from spark_jobs.headers import header_problem
 from spark_jobs.judging import judged, torn_files
 from spark_jobs.quarantine import Quarantine
-from spark_jobs.reading import changed, column, delimited_rows, fields_kept, parquet_rows, with_claims
+from spark_jobs.reading import changed, claimed_rows, column, delimited_rows, fields_kept, parquet_rows
 from spark_jobs.spark_paths import total_partitions
 from spark_jobs.types import ddl
 
@@ -153,7 +153,7 @@ class GroupLoader:
             raise Refused(Problem(FileError.BAD_HEADER, problem, FileStatus.QUARANTINED))
         fit = destination.fit(dict.fromkeys(columns, "string"), feed.schema_drift)
         if group.rejects is None:
-            rows = with_claims(self._spark, delimited_rows(self._spark, filled, columns), filled)
+            rows = claimed_rows(self._spark, filled, lambda some: delimited_rows(self._spark, some, columns))
             refused = [changed(), suspicious(feed, columns)]
             rules = rules_of(feed)
             if rules:
@@ -174,7 +174,7 @@ class GroupLoader:
         fit = destination.fit({field.name: ddl(field.dataType) for field in schema}, feed.schema_drift)
         refused = [changed()]
         if group.rejects is None:
-            rows = with_claims(self._spark, parquet_rows(self._spark, group.claims, schema), group.claims)
+            rows = claimed_rows(self._spark, group.claims, lambda some: parquet_rows(self._spark, some, schema))
             rules = rules_of(feed)
             if rules:
                 refused.append(broken_rule(rules).isNotNull())

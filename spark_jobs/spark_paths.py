@@ -14,6 +14,10 @@ EXPLICIT_FILES = 32
 """Up to so many files are named one by one, at a HEAD each; Spark checks 1,000 names in 10 s, a folder's in 1 s."""
 
 
+LARGE_FILE = 16 * 1024 * 1024
+"""Files of so many bytes on average are worth a read each, up to `EXPLICIT_FILES` of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What to hand to `spark.read`: paths with patterns escaped, and whether they hold more than the files wanted."""
@@ -39,6 +43,11 @@ def sources(paths: Sequence[str], *, always_explicit: bool = False) -> Sources:
     if always_explicit or len(paths) <= EXPLICIT_FILES:
         return Sources(tuple(literal(path) for path in paths), prune=False)
     return Sources(tuple(literal(folder) for folder in parents(paths)), prune=True)
+
+
+def few_and_large(sizes: Collection[int]) -> bool:
+    """Whether files of these sizes (bytes) should be read one by one."""
+    return 0 < len(sizes) <= EXPLICIT_FILES and sum(sizes) / len(sizes) >= LARGE_FILE
 
 
 def total_partitions(sizes: Collection[int]) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hub_core.model import Feed, FileStatus
+from spark_jobs import spark_paths
 from spark_jobs.loader import LoadResult
 from tests.lake import Lake
 
@@ -126,3 +127,24 @@ def test_a_file_that_changed_or_went_since_its_claim_is_not_read(lake: Lake, nex
     found = {name: file.error_code or file.status for name, file in lake.files(batch, feed).items()}
     assert found == {"same.csv": "SUCCESS", "changed.csv": "FILE_CHANGED", "gone.csv": "FILE_GONE"}
     assert lake.rows(feed, "id") == [("1",), ("2",)]
+
+
+def test_a_few_large_files_which_are_read_one_by_one_end_as_small_ones_do(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark_paths, "LARGE_FILE", 0)
+    feeds = lake.feed("large"), lake.feed("large_some_bad", max_reject_percent=50.0)
+    contents = {"a.csv": TWO, "b #1.csv": "name,id\ncy,3\n", "bad.csv": "id,name\n4\n5,eve\n"}
+    for feed in feeds:
+        for name, content in contents.items():
+            lake.put(feed, name, content)
+    lake.sync(*feeds)
+    batch = lake.claim(*feeds)
+    assert lake.load(batch).files == {"SUCCESS": 5, "QUARANTINED": 1}
+    for feed, rows in ((feeds[0], [("1", "ann"), ("2", "bob"), ("3", "cy")]), (feeds[1], [("5", "eve")])):
+        loaded = lake.rows(feed, "id", "name")
+        assert loaded[-len(rows) :] == rows
+        found = {one.file_name: one.row_count for one in lake.files(batch, feed).values()}
+        assert (found["a.csv"], found["b #1.csv"]) == (2, 1)
+    [row] = lake.spark.table(feeds[0].table).where("id = '3'").select("_source_file").collect()
+    assert row["_source_file"].endswith("/large/b #1.csv")
