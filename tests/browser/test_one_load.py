@@ -81,9 +81,12 @@ def test_no_script_would_run_even_if_it_got_in(someone: Operator) -> None:
     seen, ran = someone.page.evaluate(
         """async () => {
           const seen = [];
-          const told = new Promise((done) => document.addEventListener("securitypolicyviolation", (event) => {
-            if (event.effectiveDirective === "connect-src") done(event.effectiveDirective);
-          }));
+          const told = new Promise((done) => {
+            setTimeout(() => done("no refusal"), 5000);
+            document.addEventListener("securitypolicyviolation", (event) => {
+              if (event.effectiveDirective === "connect-src") done(event.effectiveDirective);
+            });
+          });
           try { document.body.innerHTML += "<img src=x onerror='window.ran = 1'>"; } catch { seen.push("innerHTML"); }
           const script = document.createElement("script");
           try { script.text = "window.ran = 2"; } catch { seen.push("script"); }
