@@ -50,7 +50,7 @@ test-unit: .venv/.synced ## the tests that need no stack and no browser
 test-page: setup ## the operators' page in a real Chromium, on stand-ins
 	$(PY) -m pytest tests/browser
 
-test-faults: .tools/.fetched ## exactly once, proved by killing loaders and Spark
+test-faults: .tools/.fetched ## exactly once, proved by killing loaders and Spark; storms and long outages
 	$(PY) -m pytest tests/faults
 
 .tools/dlt/.synced: benchmarks/requirements-dlt.txt | $(UV)

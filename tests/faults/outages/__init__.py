@@ -1,0 +1,1 @@
+"""Outages that take long: run by `make test-faults`, not by `make test`."""
