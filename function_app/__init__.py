@@ -5,13 +5,10 @@ import logging
 import azure.functions as func
 
 from function_app import http, timers_and_queues
-from hub_core.logs import structure
 
 # These say a line per HTTP call; what went wrong in one reaches the log as the hub's own error.
 for chatty in ("azure", "databricks.sql", "databricks.sdk", "urllib3"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
-
-structure()
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(http.routes)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import logging
 import uuid
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -11,8 +10,9 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import azure.functions as func
 
 from hub_core.errors import Broken, HubError, Rejected, Transient
+from hub_core.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 PROBLEM = "application/problem+json"
 RETRY_SECONDS = 5

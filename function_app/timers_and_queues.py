@@ -1,14 +1,14 @@
 """The functions that nobody calls over HTTP."""
 
 import json
-import logging
 
 import azure.functions as func
 
 from hub_core.bootstrap import hub
 from hub_core.errors import Rejected
+from hub_core.logs import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 triggers = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
 STORAGE = "AzureWebJobsStorage"

@@ -1,14 +1,14 @@
 """Once a day: records of loads that ended long ago are dropped, with what belongs to them."""
 
-import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hub_core.logs import logger
 from hub_core.model import iso
 from hub_core.named_loads import paths_document
 from hub_core.ports import Clock, Documents, Loads
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 DOCUMENT = "housekeeping.json"
 PAGE = 1_000

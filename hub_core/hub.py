@@ -1,7 +1,6 @@
 """The hub, as its shells call it: accept, plan, drain, reconcile, status. Gather → decide → apply."""
 
 import json
-import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from hub_core.gather import ConfigReader
 from hub_core.housekeeping import Housekeeping
 from hub_core.intake import Drained, Intake
 from hub_core.load import Load, new_id
+from hub_core.logs import logger
 from hub_core.messages import LoadMessage, start
 from hub_core.model import FileOutcome, FileStatus, LoadState, Trigger, digest, iso
 from hub_core.overseer import Overseer, Reconciled
@@ -24,7 +24,7 @@ from hub_core.request import LoadRequest, parse_request
 from hub_core.sweep import DOCUMENT, Sweep, feed_report
 from hub_core.telemetry import SILENT, Telemetry
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 MAX_DRY_RUN_FILES = 1_000
 MAX_PAGE = 200

@@ -1,19 +1,19 @@
 """Events in: many messages become one load per LOB."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from hub_core.errors import Rejected
 from hub_core.events import NotAnEvent, assign, path_of, read_event
 from hub_core.gather import ConfigReader
+from hub_core.logs import logger
 from hub_core.model import Trigger
 from hub_core.named_loads import start_named
 from hub_core.paths import is_below
 from hub_core.ports import Clock, Documents, Event, Events, Loads, Queue
 from hub_core.telemetry import SILENT, Telemetry
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 MAX_EVENTS = 20_000
 MAX_DEQUEUES = 5

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_OURS = ("hub_core", "function_app")
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "source", "taskName"}
 _bound: ContextVar[dict[str, str]] = ContextVar("facts of the log lines of this thread")
 
@@ -26,18 +25,17 @@ class Structured(logging.Filter):
     """Puts the facts of a line, its `extra` and what is `bound`, behind its message: `drained {"events": 3}`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Always True; other libraries' lines stay as they are."""
-        if record.name.partition(".")[0] in _OURS and not getattr(record, "structured", False):
-            extra = {name: value for name, value in vars(record).items() if name not in _PLAIN}
-            facts = {**_bound.get({}), **{name: value for name, value in extra.items() if value is not None}}
-            if facts:
-                record.msg, record.args = f"{record.getMessage()} {json.dumps(facts, default=str)}", ()
-            record.structured = True
+        """Always True."""
+        extra = {name: value for name, value in vars(record).items() if name not in _PLAIN and value is not None}
+        facts = {**_bound.get({}), **extra}
+        if facts:
+            record.msg, record.args = f"{record.getMessage()} {json.dumps(facts, default=str)}", ()
         return True
 
 
-def structure() -> None:
-    """Have the process's handlers write structured lines; once is enough, and more do no harm."""
-    for handler in logging.getLogger().handlers:
-        if not any(isinstance(one, Structured) for one in handler.filters):
-            handler.addFilter(Structured())
+def logger(name: str) -> logging.Logger:
+    """The module's logger. Structured by itself, since whose handlers its lines go to is for the host to say."""
+    made = logging.getLogger(name)
+    if not made.filters:
+        made.addFilter(Structured())
+    return made

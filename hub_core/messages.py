@@ -6,7 +6,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hub_core.errors import Broken
 from hub_core.load import Load
+from hub_core.logs import logger
 from hub_core.ports import Loads, Queue
+
+log = logger(__name__)
 
 LONGEST_DELAY_SECONDS = 300
 GIVE_UP_SECONDS = 3600
@@ -59,7 +62,9 @@ def start(loads: Loads, queue: Queue, load: Load) -> bool:
     `reconcile`. A taken id gets a message too, since it may be taken by this very insert, whose first answer was lost.
     """
     try:
-        return loads.insert(load)
+        inserted = loads.insert(load)
+        log.info("accepted a load", extra={"load_id": load.id, "lob": load.lob, "trigger": load.trigger.value})
+        return inserted
     finally:
         # Also where it failed: that may be its answer alone, and a message of a load that is not there is harmless.
         queue.put_soon(LoadMessage(load_id=load.id, trace=load.trace).to_json())

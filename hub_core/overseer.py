@@ -1,18 +1,17 @@
 """What nobody asks for: loads that stand still are moved on, and operators are told of those that need them."""
 
-import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
 from hub_core.alerts import headline, reason
 from hub_core.errors import Conflict, HubError
-from hub_core.logs import bound
+from hub_core.logs import bound, logger
 from hub_core.messages import LoadMessage
 from hub_core.model import LoadState
 from hub_core.planning import Planner
 from hub_core.ports import Alerts, Stored
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 STANDS_STILL = timedelta(minutes=3)
 ALERT_FOR = timedelta(days=1)

@@ -5,7 +5,6 @@ ACCEPTED ─plan─► SUBMITTING ─submit─► RUNNING ─follow─► SUCCES
                                └─ a run ended without finishing its claims, at most twice
 """
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from hub_core.codes import FileError
 from hub_core.errors import Broken, Conflict, HubError, Rejected, Transient
 from hub_core.gather import ConfigReader, find_files, look_at, usable
 from hub_core.load import ConfigProblem, FileCounts, Load, Problem, config_problems, final_state
-from hub_core.logs import bound
+from hub_core.logs import bound, logger
 from hub_core.messages import GIVE_UP_SECONDS, LoadMessage
 from hub_core.model import Feed, FileStatus, LoadState, Outcome, Run, RunState, Trigger
 from hub_core.named_loads import named_paths
@@ -25,7 +24,7 @@ from hub_core.request import EVERYTHING, LoadRequest, require_feeds, select, win
 from hub_core.resolve import Candidates, Plan, Scope, files_due, foreign_holders, settled_before
 from hub_core.telemetry import SILENT, Telemetry
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 MAX_SUBMISSIONS = 3
 RETRY_PAGE = 5_000
@@ -160,6 +159,7 @@ class Planner:
             holders.update(foreign_holders(plan.claims, ours, self.tracker.tracked(load.lob, found.wanted), load.id))
         waits_on = self._open_holders(load.lob, holders)
         now = self.clock()
+        log.info("planned", extra={"files": len(ours), "waits_on": len(waits_on), "config_errors": len(problems)})
         if ours:
             return self.loads.update(
                 stored,
@@ -243,6 +243,7 @@ class Planner:
         except Broken as error:
             return self.fail(stored, error, claims_open=True)
         now = self.clock()
+        log.info("submitted a run", extra={"run_id": run.run_id, "submission": load.submissions})
         return self.loads.update(
             stored, load.ran(now, run, state=LoadState.RUNNING, submitted_at=load.submitted_at or now)
         )
@@ -304,6 +305,7 @@ class Planner:
         unwell = [other.id for other in waited if not other.went_well]
         state = final_state(outcome, canceled=canceled, waited_well=not unwell)
         error = _why(state, outcome, unwell)
+        log.info("the load ended", extra={"state": state.value, "rows": outcome.rows, "rejected": outcome.rejected})
         return self.loads.update(stored, load.counted(now, outcome, state=state, error=error))
 
     def _look_again(self, stored: Stored, outcome: Outcome) -> Stored | None:

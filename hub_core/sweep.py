@@ -1,6 +1,5 @@
 """Once an hour, a look over all feeds: what is due, since when, and what nobody told of."""
 
-import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +8,14 @@ from datetime import datetime, timedelta
 from hub_core.errors import HubError
 from hub_core.feeds import ParsedConfig
 from hub_core.gather import ConfigReader, find_files
+from hub_core.logs import logger
 from hub_core.model import Claim, Feed, SourceFile, Trigger, iso
 from hub_core.named_loads import start_named
 from hub_core.planning import Planner
 from hub_core.request import EVERYTHING, LoadRequest, window_of
 from hub_core.resolve import Candidate, Scope, files_due, overlooked, settled_before
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 DOCUMENT = "sweep.json"
 

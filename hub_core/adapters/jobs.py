@@ -1,7 +1,6 @@
 """Runs of the loader, through databricks-sdk."""
 
 import json
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from databricks.sdk.service.jobs import RunLifeCycleState, RunResultState
 
 from hub_core.adapters.pause import Pause
 from hub_core.errors import Broken, Transient
+from hub_core.logs import logger
 from hub_core.model import Run, RunState
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from databricks.sdk.service.jobs import RunState as SdkRunState
     from databricks.sdk.service.jobs import RunTask
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 LOADER_TASK = "bronze_load"
 _OVER = {RunLifeCycleState.TERMINATED, RunLifeCycleState.SKIPPED, RunLifeCycleState.INTERNAL_ERROR}

@@ -1,6 +1,5 @@
 """The queues `loads` and `blob-events`, in Queue Storage."""
 
-import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,9 +9,10 @@ from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64Encod
 from hub_core.adapters.azure_faults import translated
 from hub_core.adapters.message_body import decode_body
 from hub_core.errors import HubError
+from hub_core.logs import logger
 from hub_core.ports import Event
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 LOADS = "loads"
 EVENTS = "blob-events"

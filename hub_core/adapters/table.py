@@ -6,7 +6,6 @@ reads those and not years of finished loads. Only an ACCEPTED load has none: its
 those of the last day are looked for by their state.
 """
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import batched, islice
@@ -20,11 +19,12 @@ from pydantic import ValidationError
 from hub_core.adapters.azure_faults import translated
 from hub_core.errors import Broken, Conflict, Transient
 from hub_core.load import Load, first_id
+from hub_core.logs import logger
 from hub_core.model import LoadState
 from hub_core.ports import Clock, Stored
 from hub_core.telemetry import SILENT, Telemetry, measure_end
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 TABLE = "loads"
 _PARTITION = "load"

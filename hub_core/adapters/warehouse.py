@@ -16,9 +16,10 @@ from urllib3.exceptions import HTTPError
 from hub_core.adapters.pause import Pause
 from hub_core.conflicts import again_on_conflict
 from hub_core.errors import TABLE_NOT_FOUND, Broken, Transient
+from hub_core.logs import logger
 from hub_core.ports import Row, Value
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 # They warn of the choice of retries at each connection, and tell of each broken one that could not be closed; what goes
 # wrong reaches the log as the hub's own error.
 for chatty in ("databricks.sql.backend.thrift_backend", "databricks.sql.session"):
