@@ -11,7 +11,7 @@ from hub_core.model import Feed, SourceFile
 from hub_core.paths import parents, topmost
 from hub_core.ports import Configs, Landing
 from hub_core.request import LoadRequest, Selection, require_feeds, select
-from hub_core.resolve import Candidates, Scope, candidates
+from hub_core.resolve import Candidates, Scope, candidates, folders_ruled_out
 
 MAX_HEADS = 100
 """Named files up to this many are asked for one by one; above, their folders are listed."""
@@ -88,8 +88,9 @@ def usable(config: ParsedConfig) -> ParsedConfig:
 
 
 def find_files(landing: Landing, feeds: Sequence[Feed], scope: Scope) -> Candidates:
-    """What the feeds' folders hold for them; each folder is listed once."""
-    return candidates(_listed(landing, topmost(feed.source_path for feed in feeds)), feeds, scope)
+    """What the feeds' folders hold for them; each is listed once, without the days that the window rules out."""
+    skip = folders_ruled_out(feeds, scope.window)
+    return candidates(_listed(landing, topmost(feed.source_path for feed in feeds), skip), feeds, scope)
 
 
 def look_at(landing: Landing, paths: Sequence[str], feeds: Sequence[Feed], scope: Scope) -> Candidates:
@@ -103,6 +104,8 @@ def look_at(landing: Landing, paths: Sequence[str], feeds: Sequence[Feed], scope
     return candidates((file for file in listed if file.path in named), feeds, scope)
 
 
-def _listed(landing: Landing, folders: Sequence[str]) -> Iterator[SourceFile]:
+def _listed(
+    landing: Landing, folders: Sequence[str], skip: Callable[[str], bool] | None = None
+) -> Iterator[SourceFile]:
     for folder in folders:
-        yield from landing.list(folder)
+        yield from landing.list(folder, skip)

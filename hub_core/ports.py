@@ -88,8 +88,11 @@ class Configs(Protocol):
 class Landing(Protocol):
     """Files in storage."""
 
-    def list(self, folder: str) -> Iterator[SourceFile]:
-        """All files below the abfss URL `folder`, of any depth, without directory markers."""
+    def list(self, folder: str, skip: Callable[[str], bool] | None = None) -> Iterator[SourceFile]:
+        """All files below the abfss URL `folder`, of any depth, without directory markers.
+
+        Folders of dates (YYYY/MM/DD, YYYYMMDD, YYYY-MM-DD) for which `skip` holds are left out.
+        """
         ...
 
     def head(self, path: str) -> SourceFile | None:

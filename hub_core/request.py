@@ -193,12 +193,11 @@ class Window:
     def holds(self, file_date: date | None, modified: datetime) -> bool:
         """Whether a file of that date (None: it has none) and last-modified time is in."""
         dates = [file_date, modified.date()] if self.by_either else [file_date]
-        if self.begin is None and self.end is None:
-            return True
-        return any(
-            day is not None and (self.begin is None or self.begin <= day) and (self.end is None or day <= self.end)
-            for day in dates
-        )
+        return (self.begin is None and self.end is None) or any(day is not None and self.has(day) for day in dates)
+
+    def has(self, day: date) -> bool:
+        """Whether that day is in."""
+        return (self.begin is None or self.begin <= day) and (self.end is None or day <= self.end)
 
 
 EVERYTHING = Window(None, None)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -99,6 +99,31 @@ def _why_not(file: SourceFile, feed: Feed, scope: Scope) -> str | None:
     if scope.settled_before is not None and file.modified > scope.settled_before:
         return "settling"
     return None
+
+
+def folders_ruled_out(feeds: Sequence[Feed], window: Window) -> Callable[[str], bool] | None:
+    """Which folders (paths that end in `/`) hold nothing of `window` for any of `feeds`; None where that can't be told.
+
+    A date in a folder's path is the date of every file in it. Where a file is in by its last-modified date too, or
+    whatever its date, no folder is ruled out.
+    """
+    if window.by_either or (window.begin is None and window.end is None):
+        return None
+    if all(feed.date_source is DateSource.MODIFIED for feed in feeds):
+        return None
+
+    def ruled_out(folder: str) -> bool:
+        concerned = [one for one in feeds if folder.startswith(one.source_path) or one.source_path.startswith(folder)]
+        return bool(concerned) and all(_rules_out(feed, folder, window) for feed in concerned)
+
+    return ruled_out
+
+
+def _rules_out(feed: Feed, folder: str, window: Window) -> bool:
+    if feed.date_source is DateSource.MODIFIED or not folder.startswith(feed.source_path):
+        return False
+    found = date_in_path(feed.below(folder))
+    return found is not None and not window.has(found)
 
 
 def settled_before(now: datetime, settle_seconds: int) -> datetime | None:

@@ -1,10 +1,11 @@
 """Files, configs and small documents in Blob Storage."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobProperties, BlobServiceClient, ContentSettings
+from azure.storage.blob import BlobPrefix, BlobProperties, BlobServiceClient, ContainerClient, ContentSettings
 
 from hub_core.adapters.azure_faults import translated
 from hub_core.adapters.storage_accounts import Accounts
@@ -15,6 +16,7 @@ from hub_core.paths import parse_abfss
 
 CONFIG_SUFFIX = "_config.csv"
 MAX_CONFIG_BYTES = 16 * 1024 * 1024
+_LEADS_TO_DAYS = re.compile(r"(?:^|/)[0-9]{4}/(?:[0-9]{2}/)?$")
 PAGE_BLOBS = 1_000
 """Blobs a listing call brings. Five times as many are allowed, and take five times the memory: some 10 kB each."""
 
@@ -25,17 +27,17 @@ class BlobLanding:
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    def list(self, folder: str) -> Iterator[SourceFile]:
-        """See `Landing.list`; 1,000 blobs a call."""
+    def list(self, folder: str, skip: Callable[[str], bool] | None = None) -> Iterator[SourceFile]:
+        """See `Landing.list`; 1,000 blobs a call, and with `skip` a call more for each folder of a year or a month."""
         place = parse_abfss(folder)
         container = self._accounts.blobs(place.host).get_container_client(place.container)
+        root = f"abfss://{place.container}@{place.host}/"
         with translated(f"listing {folder}"):
             try:
-                for blob in container.list_blobs(
-                    name_starts_with=place.name or None, include=["metadata"], results_per_page=PAGE_BLOBS
-                ):
+                names = _all(container, place.name) if skip is None else _walk(container, place.name, root, skip)
+                for blob in names:
                     if not _is_folder(blob):
-                        yield _file(f"abfss://{place.container}@{place.host}/{blob.name}", blob)
+                        yield _file(f"{root}{blob.name}", blob)
             except ResourceNotFoundError:
                 return  # a container that is not there yet holds no files
 
@@ -119,6 +121,30 @@ class BlobDocuments:
                 self._container.delete_blob(name)
             except ResourceNotFoundError:
                 return
+
+
+def _all(container: ContainerClient, prefix: str) -> Iterator[BlobProperties]:
+    yield from container.list_blobs(
+        name_starts_with=prefix or None, include=["metadata"], results_per_page=PAGE_BLOBS
+    )  # fmt: skip
+
+
+def _walk(container: ContainerClient, prefix: str, root: str, skip: Callable[[str], bool]) -> Iterator[BlobProperties]:
+    """As `_all`, but level by level as long as folders are named like dates."""
+    level = container.walk_blobs(
+        name_starts_with=prefix or None, include=["metadata"], delimiter="/", results_per_page=PAGE_BLOBS
+    )  # fmt: skip
+    folders: list[str] = []
+    for one in level:
+        if isinstance(one, BlobPrefix):
+            folders.append(str(one.name))
+        else:
+            yield one
+    for folder in folders:
+        if not skip(root + folder):
+            yield from (
+                _walk(container, folder, root, skip) if _LEADS_TO_DAYS.search(folder) else _all(container, folder)
+            )
 
 
 def _is_folder(blob: BlobProperties) -> bool:

@@ -100,9 +100,12 @@ class MemoryLanding:
     def add(self, path: str, *, size: int = 10, modified: datetime = HALF_AN_HOUR_AGO, etag: str | None = "1") -> None:
         self.files[path] = SourceFile(path, size, modified, etag)
 
-    def list(self, folder: str) -> Iterator[SourceFile]:
+    def list(self, folder: str, skip: Callable[[str], bool] | None = None) -> Iterator[SourceFile]:
         self.lists.append(folder)
-        yield from [file for path, file in sorted(self.files.items()) if path.startswith(folder)]
+        for path, file in sorted(self.files.items()):
+            ends = [place for place, letter in enumerate(path) if letter == "/" and place >= len(folder)]
+            if path.startswith(folder) and not (skip and any(skip(path[: end + 1]) for end in ends)):
+                yield file
 
     def head(self, path: str) -> SourceFile | None:
         self.heads += 1

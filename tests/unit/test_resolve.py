@@ -22,6 +22,7 @@ from hub_core.resolve import (
     date_in_path,
     file_date,
     files_due,
+    folders_ruled_out,
     foreign_holders,
     settled_before,
 )
@@ -167,6 +168,65 @@ def test_two_feeds_may_want_the_same_file() -> None:
 def test_a_file_of_another_folder_is_no_feeds_business() -> None:
     found = candidates([replace(landed("a.csv"), path=f"{ROOT}falcon/txn/credit2/a.csv")], [feed()], Scope(EVERYTHING))
     assert (found.wanted, found.skipped) == ([], Counter())
+
+
+MARCH = Window(date(2026, 3, 1), date(2026, 3, 31))
+
+
+@pytest.mark.parametrize(
+    ("below", "out"),
+    [
+        ("2026/02/28/", True),
+        ("2026/03/01/", False),
+        ("eu/20260401/", True),
+        ("2026-02-01/20260301/", True),  # the first date counts
+        ("2026/", False),
+        ("2026/02/", False),  # perhaps no month: the file's name may have the first whole date
+        ("20260299/", False),
+        ("eu/", False),
+    ],
+)
+def test_a_folder_with_a_date_outside_the_window_is_ruled_out(below: str, out: bool) -> None:
+    ruled_out = folders_ruled_out([feed()], MARCH)
+    assert ruled_out is not None
+    assert ruled_out(FOLDER + below) is out
+
+
+def test_no_folder_is_ruled_out_where_the_last_modified_date_counts() -> None:
+    assert folders_ruled_out([feed()], EVERYTHING) is None
+    assert folders_ruled_out([feed()], replace(MARCH, by_either=True)) is None
+    assert folders_ruled_out([feed(date_source=DateSource.MODIFIED)], MARCH) is None
+    both = folders_ruled_out([feed(), feed(date_source=DateSource.MODIFIED)], MARCH)
+    assert both is not None
+    assert not both(f"{FOLDER}2026/02/28/")
+
+
+def test_a_folder_that_another_feed_reads_from_within_is_not_ruled_out() -> None:
+    inner = replace(feed(), source_path=f"{FOLDER}2026/02/28/inner/")
+    ruled_out = folders_ruled_out([feed(), inner], MARCH)
+    assert ruled_out is not None
+    assert not ruled_out(f"{FOLDER}2026/02/28/")
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["2026", "03", "02", "28", "20260228", "2026-03-05", "eu"]), max_size=5), max_size=12
+    ),
+    st.sampled_from(DateSource),
+)
+def test_what_is_wanted_is_the_same_with_and_without_the_folders_ruled_out(
+    folders: list[list[str]], source: DateSource
+) -> None:
+    files = [landed("/".join([*parts, f"f{number}.csv"])) for number, parts in enumerate(folders)]
+    mine = feed(date_source=source)
+    ruled_out = folders_ruled_out([mine], MARCH) or (lambda _: False)
+
+    def kept(path: str) -> bool:
+        ends = [place + 1 for place, letter in enumerate(path) if letter == "/" and place >= len(FOLDER)]
+        return not any(ruled_out(path[:end]) for end in ends)
+
+    whole, pruned = (candidates(some, [mine], Scope(MARCH)) for some in (files, [f for f in files if kept(f.path)]))
+    assert pruned.wanted == whole.wanted
 
 
 def test_a_listing_ignores_files_younger_than_the_settle_time_and_none_where_writes_are_atomic() -> None:

@@ -95,7 +95,7 @@ def test_a_lob_whose_folders_cannot_be_listed_keeps_no_other_from_being_looked_o
     world.configs.files["heron"] = f"{HEADER}\n{config_row(lob='heron')}\n".encode()
 
     class Denied(MemoryLanding):
-        def list(self, folder: str) -> object:
+        def list(self, folder: str, skip: object = None) -> object:
             if "/falcon/" in folder:
                 raise Broken("STORAGE_DENIED", "403")
             return super().list(folder)
