@@ -127,6 +127,8 @@ class Spark:
             # The defaults, 200 and 50, are for clusters: here a first Delta query takes 20 s with them.
             "spark.sql.shuffle.partitions": "2",
             "spark.databricks.delta.snapshotPartitions": "2",
+            # 10,000 by default: so many tasks look through three folders, and a VACUUM takes a minute.
+            "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
             # abfss:// over plain http to the Blob endpoint, which is what Azurite has.
             "spark.hadoop.fs.abfss.impl": "org.apache.hadoop.fs.azurebfs.AzureBlobFileSystem",
             f"spark.hadoop.fs.azure.account.key.{self.account_host}": ACCOUNT_KEY,
