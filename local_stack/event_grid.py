@@ -20,6 +20,8 @@ type Event = dict[str, object]
 PER_DELIVERY = 50
 """Events that a subscription with batching gets at once."""
 _SENDERS = 4
+_PAUSES = (2, 10, 30, 60)
+"""Seconds until a delivery is made again; Event Grid itself waits 10 s at first, and goes on for a day."""
 _QUEUE_SENDERS = 8
 
 
@@ -63,12 +65,15 @@ def deliver(event_grid_url: str, events: Sequence[Mapping[str, object]]) -> int:
 
 
 def deliver_all(event_grid_url: str, events: Sequence[Mapping[str, object]]) -> None:
-    """Deliver many events, some at once; a delivery that is refused is an error."""
+    """Deliver many events, some at once; as Event Grid does, a delivery that is not taken is made again."""
 
     def send(some: Sequence[Mapping[str, object]]) -> None:
-        status = _deliver(client, event_grid_url, some)
-        if status >= 300:
-            raise RuntimeError(f"the webhook answered {status}")
+        for pause in _PAUSES:
+            status = _deliver(client, event_grid_url, some)
+            if status < 300:
+                return
+            time.sleep(pause)
+        raise RuntimeError(f"the webhook answered {status}, {len(_PAUSES)} times")
 
     with httpx.Client(timeout=60) as client, ThreadPoolExecutor(_SENDERS) as pool:
         list(pool.map(send, batched(events, PER_DELIVERY)))
