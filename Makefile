@@ -58,8 +58,8 @@ test-faults: .tools/.fetched ## exactly once, proved by killing loaders and Spar
 	$(UV) pip sync -q --compile-bytecode --require-hashes -p .tools/dlt benchmarks/requirements-dlt.txt
 	touch $@
 
-bench: .tools/.fetched .tools/dlt/.synced ## speed: ratios, benchmarks/results.json and docs/benchmarks.md
-	$(PY) -m benchmarks
+bench: .tools/.fetched .tools/dlt/.synced ## speed: ratios, results.json, docs/benchmarks.md; some alone: PARTS='small planning'
+	$(PY) -m benchmarks $(PARTS)
 
 check: .venv/.synced ## lint, types, import rules, stale requirements
 	$(PY) -m ruff check .

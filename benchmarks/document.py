@@ -9,9 +9,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 _BARS = {"bare read and append": "bare", "the hub's run": "run", "POST to SUCCESS": "POST to SUCCESS"}
 _INTRO = """# Benchmarks
 
-`make bench` measures on a fresh local stack (Azurite in memory, one Spark server), prints the figures, and writes
-`benchmarks/results.json` and this page. Give it a machine with nothing else to do.
-`python -m benchmarks small planning` measures some parts alone.
+`make bench` measures on a fresh local stack (Azurite in memory, on disk for the events; one Spark server), prints the
+figures, and writes `benchmarks/results.json` and this page. Give it a machine with nothing else to do.
+`make bench PARTS='small planning'` measures some parts alone; the others' figures stay as they were.
 
 What the words mean: *bare* is `spark.read.csv(folder)` and one Delta append on the same Spark server, over the same
 files; *run* is from its start in the Jobs API to the last file's SUCCESS in the tracker; *POST to SUCCESS* is what

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -219,8 +220,9 @@ class Hub:
         return {"as_of": as_of, "value": value, "config_errors": errors}
 
     def ready(self) -> list[Readiness]:
-        """Every dependency, tried one after the other."""
-        return [_try(name, check) for name, check in self.dependencies.items()]
+        """Every dependency, all tried at once: one that is silent keeps the caller waiting, but no longer than that."""
+        with ThreadPoolExecutor(max(1, len(self.dependencies)), thread_name_prefix="ready") as pool:
+            return list(pool.map(_try, self.dependencies, self.dependencies.values()))
 
     # asked by triggers
 

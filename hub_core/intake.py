@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from hub_core.errors import Rejected
+from hub_core.errors import Rejected, Transient
 from hub_core.events import NotAnEvent, assign, path_of, read_event
 from hub_core.gather import ConfigReader
 from hub_core.logs import logger
@@ -109,7 +109,11 @@ class Intake:
         ]
         left = {path for path in paths if path not in named and is_below(path, closed)}
         done = [event for event, path in good if path not in left]
-        self.events.delete(done)
+        try:
+            self.events.delete(done)
+        except Transient as fault:
+            # Their loads are queued: coming again, they find their files claimed or loaded.
+            log.warning("messages could not be deleted: %s", fault.message, extra={"code": fault.code})
         of_named = sum(path in named for path in paths)
         drained = Drained(
             events=len(received),

@@ -187,7 +187,7 @@ def plan_table(plan: Json) -> RenderableType:
 
 def feeds_table(document: Json, lob: str | None) -> RenderableType:
     """Feeds with what is due, as of the last sweep."""
-    table = _table("lob", "category", "subcategory", "pattern", "format", "table", "active", "due", "lag")
+    table = _table("lob", "category", "subcategory", "pattern", "format", "table", "active", "due", "missed", "lag")
     for feed in children(document, "value"):
         if lob is not None and text(feed, "lob") != lob:
             continue
@@ -197,6 +197,7 @@ def feeds_table(document: Json, lob: str | None) -> RenderableType:
             Text(text(feed, "dest_table"), overflow="fold"),
             "no" if feed.get("is_active") is False else "yes",
             _count(number(feed, "due")),
+            _count(number(feed, "missed")),
             "" if lag is None else f"{lag:,} s",
         )
     as_of = moment(text(document, "as_of")) or "no sweep yet"
@@ -229,7 +230,20 @@ def moment(iso: str) -> str:
 
 def _table(*columns: str) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    numbers = {"files", "failed", "quarantined", "rows", "rejected", "attempt", "size", "due", "line", "success", "lag"}
+    numbers = {
+        "files",
+        "failed",
+        "quarantined",
+        "rows",
+        "rejected",
+        "attempt",
+        "size",
+        "due",
+        "missed",
+        "line",
+        "success",
+        "lag",
+    }
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left")
     return table

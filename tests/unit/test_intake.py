@@ -7,7 +7,7 @@ import pytest
 from hub_core.errors import Rejected, Transient
 from hub_core.intake import MAX_DEQUEUES, Drained
 from hub_core.model import LoadState, Trigger
-from tests.unit.doubles import HEADER, HOST, MemoryLoads, MemoryQueue, World, config_row
+from tests.unit.doubles import HEADER, HOST, MemoryEvents, MemoryLoads, MemoryQueue, World, config_row
 
 BASE = "https://acct.blob.core.windows.net/raw/"
 
@@ -185,6 +185,26 @@ def test_messages_are_deleted_only_once_the_load_is_recorded_and_come_five_times
     assert world.events.poisoned == [created("transactions_1.csv")]
     assert world.hub.drain() == Drained()
     assert MAX_DEQUEUES == 5
+
+
+class Sticky(MemoryEvents):
+    """Messages that cannot be deleted."""
+
+    def delete(self, events: object) -> None:
+        raise Transient("STORAGE_UNAVAILABLE", "503")
+
+
+def test_messages_that_cannot_be_deleted_come_again_and_load_nothing_twice() -> None:
+    world = World(events=Sticky())
+    world.land("transactions_1.csv")
+    world.events.put(created("transactions_1.csv"))
+    assert len(world.hub.drain().loads) == 1
+    world.work()
+    world.events.become_visible_again()
+    world.hub.drain()
+    world.work()
+    assert len(world.tracker.rows) == 1
+    assert len(world.jobs.runs) == 1
 
 
 def test_the_fifth_try_still_counts() -> None:
