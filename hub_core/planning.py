@@ -402,7 +402,7 @@ def _why(state: LoadState, outcome: Outcome, unwell: Sequence[str]) -> Problem |
         return Problem(code="CANCELED", message="the load was canceled")
     bad = outcome.count(FileStatus.FAILED), outcome.count(FileStatus.QUARANTINED)
     if any(bad):
-        said = f"{bad[0]} files FAILED and {bad[1]} QUARANTINED of {outcome.total}; GET its files for the reasons"
+        said = f"of {outcome.total} files {bad[0]} FAILED and {bad[1]} QUARANTINED; each file has its own reason"
         return Problem(code="FILES_NOT_LOADED", message=said)
     said = f"due files were claimed by loads that did not end well: {', '.join(unwell[:5])}"
     return Problem(code="WAITED_LOAD_FAILED", message=said)

@@ -94,7 +94,7 @@ def test_without_a_webhook_the_log_has_it(caplog: pytest.LogCaptureFixture) -> N
     world = World()
     _ended(world, FileStatus.FAILED)
     world.hub.reconcile()
-    assert "Load of falcon ended PARTIAL: 1 files FAILED" in caplog.text
+    assert "Load of falcon ended PARTIAL: of 2 files 1 FAILED" in caplog.text
     assert list(world.loads.open()) == []
 
 
