@@ -41,7 +41,7 @@ up: .tools/.fetched ## the whole service on this machine, until interrupted; add
 demo: .tools/.fetched ## the main job on real data, from an empty stack
 	$(PY) -m local_stack.demo
 
-test: setup ## all tests, on the real stack
+test: setup ## all tests but the long ones of test-faults, on the real stack
 	$(PY) -m pytest
 
 test-unit: .venv/.synced ## the tests that need no stack and no browser

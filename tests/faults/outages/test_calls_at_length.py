@@ -1,4 +1,4 @@
-"""As tests/outages/test_calls.py: calls whose dependency is silent, or away for good."""
+"""As test_calls.py: calls whose dependency is silent, or away for good."""
 
 from collections.abc import Mapping
 
