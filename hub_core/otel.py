@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from opentelemetry import context as contexts
 from opentelemetry import trace as traces
@@ -31,12 +30,12 @@ class OpenTelemetry:
         self._metrics = MeterProvider([metrics], resource=resource)
         self._tracer = self._traces.get_tracer("deltalake-hub")
         meter = self._metrics.get_meter("deltalake-hub")
-        make: Mapping[str, Callable[..., Any]] = {
-            "counter": meter.create_counter,
-            "histogram": meter.create_histogram,
-            "gauge": meter.create_gauge,
+        make: Mapping[str, Callable[..., Callable[..., None]]] = {
+            "counter": lambda *args, **named: meter.create_counter(*args, **named).add,
+            "histogram": lambda *args, **named: meter.create_histogram(*args, **named).record,
+            "gauge": lambda *args, **named: meter.create_gauge(*args, **named).set,
         }
-        self._instruments = {
+        self._record = {
             name: make[one.kind](name, unit=one.unit, description=one.sentence) for name, one in METRICS.items()
         }
 
@@ -56,14 +55,7 @@ class OpenTelemetry:
 
     def measure(self, metric: str, value: float, **facts: Fact) -> None:
         """See `Telemetry.measure`."""
-        instrument = self._instruments[metric]
-        match METRICS[metric].kind:
-            case "counter":
-                instrument.add(value, facts)
-            case "histogram":
-                instrument.record(value, facts)
-            case _:
-                instrument.set(value, facts)
+        self._record[metric](value, facts)
 
     def close(self) -> None:
         """Send what waits."""

@@ -84,6 +84,10 @@ def candidates(listed: Iterable[SourceFile], feeds: Sequence[Feed], scope: Scope
     return found
 
 
+def _in_window(file: SourceFile, feed: Feed, window: Window) -> bool:
+    return window.holds(file_date(feed.below(file.path), file.modified, feed.date_source), file.modified)
+
+
 def _why_not(file: SourceFile, feed: Feed, scope: Scope) -> str | None:
     below = feed.below(file.path)
     if is_hidden(below):
@@ -94,7 +98,7 @@ def _why_not(file: SourceFile, feed: Feed, scope: Scope) -> str | None:
         return "other_pattern"
     if scope.file_name is not None and not matches(scope.file_name, below, sets=False):
         return "other_name"
-    if not scope.window.holds(file_date(below, file.modified, feed.date_source), file.modified):
+    if not _in_window(file, feed, scope.window):
         return "outside_window"
     if scope.settled_before is not None and file.modified > scope.settled_before:
         return "settling"
@@ -133,14 +137,7 @@ def settled_before(now: datetime, settle_seconds: int) -> datetime | None:
 
 def overlooked(found: Sequence[Candidate], window: Window, before: datetime) -> list[Candidate]:
     """Of `found` those of `window` that have lain there since `before` or longer."""
-    return [
-        one
-        for one in found
-        if one.file.modified <= before
-        and window.holds(
-            file_date(one.feed.below(one.file.path), one.file.modified, one.feed.date_source), one.file.modified
-        )
-    ]
+    return [one for one in found if one.file.modified <= before and _in_window(one.file, one.feed, window)]
 
 
 @dataclass(slots=True)

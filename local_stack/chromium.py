@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local_stack.toolchain import ToolchainError
+from local_stack.toolchain import ToolchainError, told
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # The package depends on no font; without any, a page is boxes.
@@ -53,13 +53,8 @@ def _apt_get(*arguments: str) -> None:
 
 
 def main() -> int:
-    """Fetch it, or say what failed and what to do about it."""
-    try:
-        fetch()
-    except ToolchainError as error:
-        print(f"set-up failed: {error}", file=sys.stderr)
-        return 1
-    return 0
+    """Fetch it; the exit code."""
+    return told(fetch)
 
 
 if __name__ == "__main__":

@@ -324,8 +324,8 @@ def _one_at_a_time() -> Iterator[None]:
         yield
 
 
-def main() -> int:
-    """Fetch everything, or say what failed and what to do about it."""
+def told(fetch: Callable[[], None]) -> int:
+    """The exit code of `fetch`, having said what failed and what to do about it."""
     try:
         fetch()
     except ToolchainError as error:
@@ -335,4 +335,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(fetch))

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from hub_core import bootstrap
 from tests.browser.chromium import Operator, operator
 from tests.browser.served import KEY, Scene, served
+from tests.unit.doubles import serving
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +20,8 @@ def origin() -> Iterator[str]:
 def scene() -> Iterator[Scene]:
     """The hub that the served app has."""
     made = Scene()
-    before, bootstrap._hub = bootstrap._hub, made.hub
-    yield made
-    bootstrap._hub = before
+    with serving(made.hub):
+        yield made
 
 
 @pytest.fixture

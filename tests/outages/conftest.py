@@ -1,5 +1,5 @@
 """See fixtures.py."""
 
-from tests.outages.fixtures import calm, hub, service, through
+from tests.outages.fixtures import calm, host, hub, service, through
 
-__all__ = ["calm", "hub", "service", "through"]
+__all__ = ["calm", "host", "hub", "service", "through"]

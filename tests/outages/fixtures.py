@@ -32,6 +32,14 @@ def hub(through: Behind) -> Hub:
     return through.hub()
 
 
+@pytest.fixture(scope="module")
+def host(through: Behind, hub: Hub) -> Iterator[Behind]:
+    """The same with the real Functions host; `hub` has made what it keeps its state in."""
+    through.start_host()
+    yield through
+    through.processes.stop("functions")
+
+
 @pytest.fixture
 def service(through: Behind, hub: Hub) -> Iterator[Service]:
     """A LOB of the test's own."""

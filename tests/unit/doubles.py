@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
+from hub_core import bootstrap
 from hub_core.codes import FileError
 from hub_core.errors import Conflict
 from hub_core.feeds import ParsedConfig
@@ -364,6 +366,16 @@ class MemoryJobs:
     def end(self, run_id: str, state: RunState) -> None:
         token = next(token for token, run in self.runs.items() if run.run_id == run_id)
         self.runs[token] = replace(self.runs[token], state=state)
+
+
+@contextmanager
+def serving(hub: Hub) -> Iterator[None]:
+    """The process's hub is this one: `bootstrap` keeps it as it would keep a real one."""
+    before, bootstrap._hub = bootstrap._hub, hub
+    try:
+        yield
+    finally:
+        bootstrap._hub = before
 
 
 @dataclass

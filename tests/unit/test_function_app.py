@@ -13,7 +13,7 @@ from function_app import app
 from hub_core import bootstrap
 from hub_core.errors import Broken, Transient
 from hub_core.hub import Readiness
-from tests.unit.doubles import World
+from tests.unit.doubles import World, serving
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = {function.get_function_name(): function for function in app.get_functions()}
@@ -95,9 +95,8 @@ def test_nothing_connects_or_loads_an_sdk_at_import_and_no_setting_is_needed() -
 def world() -> Iterator[World]:
     """The process's hub on stand-ins: `bootstrap` keeps it as it would keep a real one."""
     made = World()
-    before, bootstrap._hub = bootstrap._hub, made.hub
-    yield made
-    bootstrap._hub = before
+    with serving(made.hub):
+        yield made
 
 
 def call(

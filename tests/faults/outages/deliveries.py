@@ -11,6 +11,8 @@ import httpx
 from hub_core.adapters.queue import StorageEvents
 from hub_core.adapters.storage_accounts import HostStorage
 from hub_core.load import Load
+from hub_core.paths import parse_abfss
+from local_stack.event_grid import blob_event
 from tests.e2e.service import FINAL, Service
 from tests.outages.behind import Behind
 
@@ -21,11 +23,7 @@ def tell(at: Behind, service: Service, *paths: str) -> None:
     """Event Grid's events of these files, straight in the queue."""
     events = StorageEvents(HostStorage(at.direct).queues())
     for path in paths:
-        name = path.split(f"@{at.stack.account_host}/", 1)[1]
-        url = f"https://{at.stack.account_host.replace('.dfs.', '.blob.')}/landing/{name}"
-        data = {"api": "PutBlob", "eTag": "0x1", "contentLength": 10, "url": url}
-        kind = "Microsoft.Storage.BlobCreated"
-        events.put(json.dumps({"id": uuid.uuid4().hex, "eventType": kind, "subject": name, "data": data}))
+        events.put(json.dumps(blob_event(parse_abfss(path))))
 
 
 def posted(service: Service, seconds: float = 120) -> str:

@@ -1,13 +1,11 @@
 """The real Functions host behind the proxies: what operators hear, and what becomes of a load whose host is killed."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
-from hub_core.hub import Hub
 from hub_core.model import LoadState
 from tests.e2e.service import Service
 from tests.outages.behind import Behind
@@ -16,13 +14,6 @@ from tests.outages.test_loads import assert_loaded_once, configured
 
 ANSWERS_WITHIN = 35.0
 """Of a GET whose dependency refuses or breaks; one that stays silent takes 70 s."""
-
-
-@pytest.fixture(scope="module")
-def host(through: Behind, hub: Hub) -> Iterator[Behind]:
-    through.start_host()
-    yield through
-    through.processes.stop("functions")
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ Bounds: 240 s for the load that was asked for. A fault that the call itself does
 drain that failed, or was not answered, are hidden for 300 s.
 """
 
-from collections.abc import Iterator
-
 import pytest
 
 from hub_core.hub import Hub
@@ -25,13 +23,6 @@ FAULTS = (
     Fault(Kind.DRIP, seconds=5),
     Fault(Kind.STALL, seconds=70),
 )
-
-
-@pytest.fixture(scope="module")
-def host(through: Behind, hub: Hub) -> Iterator[Behind]:
-    through.start_host()
-    yield through
-    through.processes.stop("functions")
 
 
 def hits(at: Behind) -> list[tuple[Proxy, When]]:

@@ -3,7 +3,6 @@
 Bound: 600 s until every file is in bronze and every load has ended. The dice's seed is part of the test's name.
 """
 
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
 import pytest
@@ -27,13 +26,6 @@ FAULTS = (
     Fault(Kind.DRIP, seconds=2),
     Fault(Kind.STALL, seconds=70),
 )
-
-
-@pytest.fixture(scope="module")
-def host(through: Behind, hub: Hub) -> Iterator[Behind]:
-    through.start_host()
-    yield through
-    through.processes.stop("functions")
 
 
 @pytest.mark.parametrize("seed", [1, 2])
