@@ -52,10 +52,10 @@ class CountingSql:
         self.statements += 1
         return self.inner.query(statement, parameters)
 
-    def execute(self, statement: str, parameters: Mapping[str, Value]) -> None:
+    def execute(self, statement: str, parameters: Mapping[str, Value]) -> int:
         """See `Sql.execute`."""
         self.statements += 1
-        self.inner.execute(statement, parameters)
+        return self.inner.execute(statement, parameters)
 
 
 @dataclass

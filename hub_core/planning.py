@@ -28,11 +28,10 @@ log = logger(__name__)
 
 MAX_SUBMISSIONS = 3
 RETRY_PAGE = 5_000
-FOLLOW_SECONDS = (*[1] * 10, *[2] * 5, *[3] * 7, *[5] * 6, *[8] * 4)
-"""Waits between looks at a young run, some tenth of its age; after 100 s it is `reconcile`'s, once a minute."""
-COUNTED_LOOKS = range(10, len(FOLLOW_SECONDS), 5)
-"""Looks that count the run's files too: the warehouse is awake from planning, and short runs need no count."""
-
+FOLLOW_SECONDS = (*[1] * 20, *[2] * 10, *[3] * 10, *[5] * 6)
+"""Waits between looks at a young run, some twentieth of its age; after 100 s it is `reconcile`'s, once a minute."""
+COUNTED_LOOKS = range(25, len(FOLLOW_SECONDS), 5)
+"""Looks that count the run's files too, from its 30th second on: short runs need no count."""
 
 _CANCELED = FileError.CANCELED, "the load was canceled before this file was loaded"
 _RELEASED = FileError.RELEASED, "the load ended before this file was loaded; it is due again"
@@ -152,9 +151,7 @@ class Planner:
             found, plan = self._due(load, config.feeds)
             synced.result()
         holders: dict[str, str | None] = dict(plan.held_by)
-        if plan.claims:
-            self.tracker.claim(load.lob, load.id, plan.claims)
-        ours = self.tracker.claimed(load.id)
+        ours = self.tracker.claim(load.lob, load.id, plan.claims)
         if len(ours) < len(plan.claims):
             holders.update(foreign_holders(plan.claims, ours, self.tracker.tracked(load.lob, found.wanted), load.id))
         waits_on = self._open_holders(load.lob, holders)
@@ -330,9 +327,7 @@ class Planner:
             return None
         _, plan = self._due(load, config.feeds)
         newer = [claim for claim in plan.claims if claim.attempt == 1]
-        if newer:
-            self.tracker.claim(load.lob, load.id, newer)
-        ours = self.tracker.claimed(load.id)
+        ours = self.tracker.claim(load.lob, load.id, newer)
         also = self._open_holders(load.lob, plan.held_by)
         waits_on = tuple(dict.fromkeys((*load.waits_on, *also)))
         seen = load.counted(self.clock(), outcome, waits_on=waits_on)

@@ -14,8 +14,17 @@ from hub_core.resolve import Candidate
 Clock = Callable[[], datetime]
 """The time, in UTC."""
 
+type Claimed = Set[tuple[str, str]]
+"""Open claims of a batch, as (config_id, path)."""
+
 type Value = str | int | float | bool | datetime | None
 type Row = Mapping[str, object]
+
+
+def changed_rows(answer: Sequence[Row]) -> int:
+    """How many rows a DML has changed, by its answer as Spark and Databricks give it; 0 where it does not say."""
+    counted = answer[0].get("num_affected_rows") if answer else None
+    return counted if isinstance(counted, int) else 0
 
 
 class Sql(Protocol):
@@ -25,8 +34,11 @@ class Sql(Protocol):
         """The rows of a SELECT, as mappings by column name; timestamps are aware of their zone."""
         ...
 
-    def execute(self, statement: str, parameters: Mapping[str, Value]) -> None:
-        """Run a statement that is safe to run twice; concurrent modification is tried again inside."""
+    def execute(self, statement: str, parameters: Mapping[str, Value]) -> int:
+        """Run a statement that is safe to run twice; concurrent modification is tried again inside.
+
+        The number of rows that it changed, for DML; 0 for what counts none.
+        """
         ...
 
 
@@ -44,12 +56,15 @@ class Tracker(Protocol):
         """What is known of the paths of candidates of one LOB: the newest attempt of each version, and all claims."""
         ...
 
-    def claim(self, lob: str, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> None:
-        """Take every file version that nobody else has taken meanwhile; `claimed` tells which those are."""
+    def claim(self, lob: str, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> Claimed:
+        """Take every file version that nobody else has taken meanwhile; those that the batch has got.
+
+        Where it could not take all of `claims`, or was given none, they are read back: earlier claims of the batch too.
+        """
         ...
 
-    def claimed(self, batch_id: str) -> Set[tuple[str, str]]:
-        """The batch's open claims, as (config_id, path)."""
+    def claimed(self, batch_id: str) -> Claimed:
+        """The batch's open claims."""
         ...
 
     def outcome(self, batch_id: str) -> Outcome:

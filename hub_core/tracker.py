@@ -12,7 +12,7 @@ from hub_core.errors import TABLE_NOT_FOUND, Broken
 from hub_core.feeds import ParsedConfig
 from hub_core.identifiers import quote_table
 from hub_core.model import Claim, Feed, FileOutcome, FileStatus, Outcome, SourceFile, TrackedFile, whole_second
-from hub_core.ports import Row, Sql, Value
+from hub_core.ports import Claimed, Row, Sql, Value
 from hub_core.resolve import Candidate
 
 ROWS_PER_STATEMENT = 20_000
@@ -43,13 +43,19 @@ class SqlTracker:
             for row in self._query(statements.TRACKED_FILES, lob=lob, **_compact(chunk, _path_row))
         ]
 
-    def claim(self, lob: str, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> None:
-        """See `Tracker.claim`: one MERGE for each 20,000 files."""
+    def claim(self, lob: str, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> Claimed:
+        """See `Tracker.claim`: one MERGE for each 20,000 files, and a SELECT where they did not take all."""
+        taken = 0
         for chunk in _chunks(claims):
-            rows = _compact(chunk, _claim_row)
-            self._execute(statements.CLAIM_FILES, lob=lob, batch_id=batch_id, run_id=run_id, nonce=uuid4().hex, **rows)
+            rows, nonce = _compact(chunk, _claim_row), uuid4().hex
+            taken += self._execute(
+                statements.CLAIM_FILES, lob=lob, batch_id=batch_id, run_id=run_id, nonce=nonce, **rows
+            )
+        if claims and taken == len(claims):
+            return {(claim.feed.config_id, claim.file.path) for claim in claims}
+        return self.claimed(batch_id)
 
-    def claimed(self, batch_id: str) -> set[tuple[str, str]]:
+    def claimed(self, batch_id: str) -> Claimed:
         """See `Tracker.claimed`."""
         rows = self._query(statements.CLAIMED_PATHS, batch_id=batch_id)
         return {(str(row["config_id"]), str(row["source_path"])) for row in rows}
@@ -101,8 +107,8 @@ class SqlTracker:
     def _query(self, statement: str, **parameters: Value) -> Sequence[Row]:
         return self._sql.query(statement.format_map(self._names), parameters)
 
-    def _execute(self, statement: str, **parameters: Value) -> None:
-        self._sql.execute(statement.format_map(self._names), parameters)
+    def _execute(self, statement: str, **parameters: Value) -> int:
+        return self._sql.execute(statement.format_map(self._names), parameters)
 
 
 def _chunks[Item](items: Sequence[Item]) -> Iterator[Sequence[Item]]:

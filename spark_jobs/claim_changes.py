@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 
@@ -111,12 +111,6 @@ class ClaimChanges:
 
     def _write(self, changes: Sequence[Change]) -> bool:
         rows = json.dumps([asdict(change) for change in changes])
-        answer = self._sql.query(self._statement, {"rows": rows, **self._constant})
-        complete = bool(answer) and _updated(answer[0]) == len(changes)
+        complete = self._sql.execute(self._statement, {"rows": rows, **self._constant}) == len(changes)
         self.written += changes if complete else []
         return complete
-
-
-def _updated(answer: Mapping[str, object]) -> int:
-    counted = answer.get("num_updated_rows", answer.get("num_affected_rows"))
-    return counted if isinstance(counted, int) else -1

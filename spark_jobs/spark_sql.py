@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hub_core.conflicts import again_on_conflict
 from hub_core.identifiers import quote_column
-from hub_core.ports import Row, Value
+from hub_core.ports import Row, Value, changed_rows
 from spark_jobs.failures import is_conflict
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ class SparkSql:
         """The statement's rows by column name; timestamps are in UTC. A MERGE answers with its counts."""
         return retrying(lambda: self._collect(statement, parameters), self._deadline_seconds)
 
-    def execute(self, statement: str, parameters: Mapping[str, Value]) -> None:
-        """Run a statement that is safe to run twice."""
-        self.query(statement, parameters)
+    def execute(self, statement: str, parameters: Mapping[str, Value]) -> int:
+        """Run a statement that is safe to run twice; the rows that it changed, for DML."""
+        return changed_rows(self.query(statement, parameters))
 
     def _collect(self, statement: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
         if not parameters:

@@ -17,7 +17,7 @@ from hub_core.adapters.pause import Pause
 from hub_core.conflicts import again_on_conflict
 from hub_core.errors import TABLE_NOT_FOUND, Broken, Transient
 from hub_core.logs import logger
-from hub_core.ports import Row, Value
+from hub_core.ports import Row, Value, changed_rows
 
 log = logger(__name__)
 # They warn of the choice of retries at each connection, and tell of each broken one that could not be closed; what goes
@@ -71,37 +71,36 @@ class WarehouseSql:
 
     def query(self, statement: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
         """See `Sql.query`."""
-        return self._run(statement, parameters, fetch=True)
+        return self._run(statement, parameters)
 
-    def execute(self, statement: str, parameters: Mapping[str, Value]) -> None:
+    def execute(self, statement: str, parameters: Mapping[str, Value]) -> int:
         """See `Sql.execute`: on concurrent modification the whole statement again, for two minutes, with jitter."""
-        again_on_conflict(lambda: self._run(statement, parameters, fetch=False), _is_conflict, _CONFLICT_SECONDS)
+        answer = again_on_conflict(lambda: self._run(statement, parameters), _is_conflict, _CONFLICT_SECONDS)
+        return changed_rows(answer)
 
     def close(self) -> None:
         """Close the connections that wait for a next statement."""
         while (connection := self._take()) is not None:
             _close(connection)
 
-    def _run(self, statement: str, parameters: Mapping[str, Value], *, fetch: bool) -> Sequence[Row]:
+    def _run(self, statement: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
         with self._translated():
             kept = self._take()
             if kept is not None:
                 try:
-                    return self._run_on(kept, statement, parameters, fetch=fetch)
+                    return self._run_on(kept, statement, parameters)
                 except exc.DatabaseError as error:
                     if type(error) is not exc.DatabaseError:
                         raise
                     # The warehouse does not know the session any more, nor, most likely, those kept beside it.
                     self._forget()
-            return self._run_on(sql.connect(**self._arguments), statement, parameters, fetch=fetch)
+            return self._run_on(sql.connect(**self._arguments), statement, parameters)
 
-    def _run_on(self, connection: Any, statement: str, parameters: Mapping[str, Value], *, fetch: bool) -> list[Row]:
-        rows: list[Row] = []
+    def _run_on(self, connection: Any, statement: str, parameters: Mapping[str, Value]) -> list[Row]:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(statement, dict(parameters))
-                if fetch:
-                    rows = cursor.fetchall_arrow().to_pylist()
+                rows: list[Row] = cursor.fetchall_arrow().to_pylist()
         except BaseException as error:
             if _is_refusal(error):
                 # Closing would be one more request, and the session is well.

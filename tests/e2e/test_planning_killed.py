@@ -10,11 +10,10 @@ from tests.e2e.service import Service
 
 pytestmark = pytest.mark.stack
 
-# Between any two of sync, claim, read back, record, submit and record again: the message's whole way.
+# Between any two of sync, claim, record, submit and record again: the message's whole way.
 STEPS = [
     "tracker.sync 1 after",
     "tracker.claim 1 after",
-    "tracker.claimed 1 after",
     "loads.update 1 after",
     "jobs.submit 1 after",
     "loads.update 2 after",

@@ -19,7 +19,7 @@ from hub_core.load import Load, first_id
 from hub_core.model import Claim, FileOutcome, FileStatus, LoadState, Outcome, Run, RunState, SourceFile, TrackedFile
 from hub_core.overseer import Overseer
 from hub_core.planning import Planner
-from hub_core.ports import Event, Stored
+from hub_core.ports import Claimed, Event, Stored
 from hub_core.recent import RecentLoads
 from hub_core.resolve import Candidate
 from hub_core.sweep import Sweep
@@ -154,11 +154,12 @@ class MemoryTracker:
             if (row.claim.feed.config_id, row.claim.file.path) in keys
         ]
 
-    def claim(self, lob: str, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> None:
+    def claim(self, lob: str, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> Claimed:
         self.calls["claim"] += 1
         for wanted in claims:
             if not any(self._blocks(row, wanted) for row in self.rows):
                 self.rows.append(_Row(wanted, batch_id, run_id))
+        return self.claimed(batch_id)
 
     @staticmethod
     def _blocks(row: _Row, wanted: Claim) -> bool:

@@ -7,6 +7,7 @@ from hub_core.errors import Conflict, Rejected, Transient
 from hub_core.hub import CANCEL_TRIES
 from hub_core.load import FileCounts, Load
 from hub_core.model import FileStatus, LoadState, RunState, Trigger
+from hub_core.ports import Claimed
 from tests.unit.doubles import MemoryLoads, MemoryTracker, World
 
 
@@ -70,10 +71,10 @@ def test_claims_that_a_planner_makes_while_its_load_is_canceled_are_released() -
     load = world.ask()
 
     class CanceledMeanwhile(MemoryTracker):
-        def claim(self, *arguments: object, **options: object) -> None:
+        def claim(self, *arguments: object, **options: object) -> Claimed:
             world.hub.cancel(load.id)
             world.work()
-            super().claim(*arguments, **options)
+            return super().claim(*arguments, **options)
 
     slow = CanceledMeanwhile(world.tracker.rows)
     world.work(world.build(tracker=slow))

@@ -21,7 +21,7 @@ class Database:
         self.tables: dict[str, list[str]] = {}
         self.ran: list[str] = []
 
-    def execute(self, statement: str, parameters: Mapping[str, Value]) -> None:
+    def execute(self, statement: str, parameters: Mapping[str, Value]) -> int:
         assert not parameters
         self.ran.append(statement)
         if match := re.fullmatch(r"CREATE SCHEMA IF NOT EXISTS (\S+)", statement):
@@ -35,6 +35,7 @@ class Database:
             self.tables[match[1].rsplit(".", 1)[1].strip("`")].append(match[2].split()[0])
         else:
             raise NotImplementedError(statement)
+        return 0
 
     def query(self, statement: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
         match = re.fullmatch(r"DESCRIBE TABLE `prod`\.`bronze_metadata`\.`(\w+)`", statement)

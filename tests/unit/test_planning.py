@@ -114,7 +114,6 @@ STEPS = [
     ("tracker", "sync", 1),
     ("tracker", "tracked", 1),
     ("tracker", "claim", 1),
-    ("tracker", "claimed", 1),
     ("loads", "update", 1),
     ("jobs", "submit", 1),
     ("loads", "update", 2),
@@ -232,7 +231,7 @@ def test_a_load_that_waited_and_cannot_look_again_is_failed() -> None:
     world.work()
     world.finish(first)
     denied = Broken("STORAGE_DENIED", "403")
-    world.build(tracker=Failing(world.tracker, "claimed", denied, 1)).reconcile()
+    world.build(tracker=Failing(world.tracker, "claim", denied, 1)).reconcile()
     world.hub.reconcile()
     world.hub.reconcile()
     done = world.load(second)

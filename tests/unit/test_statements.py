@@ -40,15 +40,17 @@ class RecordingSql:
     def __init__(self, *answers: Sequence[Row] | Exception) -> None:
         self.asked: list[tuple[str, Mapping[str, Value]]] = []
         self.answers = list(answers)
+        self.changed = 0
 
     def query(self, statement: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
         self._keep(statement, parameters)
         return self.answers.pop(0)
 
-    def execute(self, statement: str, parameters: Mapping[str, Value]) -> None:
+    def execute(self, statement: str, parameters: Mapping[str, Value]) -> int:
         self._keep(statement, parameters)
         if self.answers and isinstance(self.answers[0], Exception):
             raise self.answers.pop(0)
+        return self.changed
 
     def _keep(self, statement: str, parameters: Mapping[str, Value]) -> None:
         assert "{" not in statement.replace("{{", "")
@@ -132,16 +134,38 @@ def test_the_sync_is_skipped_only_when_the_stored_hash_is_the_csvs(
         assert json.loads(str(parameters["rows"])) == [statements.feed_row(FEED)]
 
 
-def test_claims_go_in_merges_of_twenty_thousand() -> None:
+def test_what_could_not_all_be_taken_is_read_back() -> None:
+    sql = RecordingSql([{"config_id": "c", "source_path": "p"}])
+    sql.changed = 1
+    assert SqlTracker(sql, "main").claim("falcon", "batch", [Claim(FEED, FILE, 1)] * 2) == {("c", "p")}
+    assert [statement.split()[0] for statement, _ in sql.asked] == ["MERGE", "SELECT"]
+
+
+def test_without_claims_the_batchs_earlier_ones_are_read_back() -> None:
+    sql = RecordingSql([{"config_id": "c", "source_path": "p"}])
+    assert SqlTracker(sql, "main").claim("falcon", "batch", []) == {("c", "p")}
+    assert [statement.split()[0] for statement, _ in sql.asked] == ["SELECT"]
+
+
+def test_claims_that_could_all_be_taken_are_not_read_back() -> None:
     sql = RecordingSql()
+    sql.changed = 1
+    taken = SqlTracker(sql, "main").claim("falcon", "batch", [Claim(FEED, FILE, 1)])
+    assert taken == {(FEED.config_id, FILE.path)}
+    assert [statement.split()[0] for statement, _ in sql.asked] == ["MERGE"]
+
+
+def test_claims_go_in_merges_of_twenty_thousand() -> None:
+    sql = RecordingSql([])
     claims = [Claim(FEED, FILE, 1)] * (2 * ROWS_PER_STATEMENT + 1)
     SqlTracker(sql, "main").claim("falcon", "batch", claims, run_id="7")
-    assert [len(json.loads(str(parameters["rows"]))) for _, parameters in sql.asked] == [20_000, 20_000, 1]
-    assert {(parameters["batch_id"], parameters["run_id"]) for _, parameters in sql.asked} == {("batch", "7")}
+    merges = [parameters for statement, parameters in sql.asked if statement.split()[0] == "MERGE"]
+    assert [len(json.loads(str(parameters["rows"]))) for parameters in merges] == [20_000, 20_000, 1]
+    assert {(parameters["batch_id"], parameters["run_id"]) for parameters in merges} == {("batch", "7")}
 
 
 def test_a_claims_row_has_every_column_of_the_merge_and_whole_seconds() -> None:
-    sql = RecordingSql()
+    sql = RecordingSql([])
     SqlTracker(sql, "main").claim("falcon", "batch", [Claim(FEED, FILE, 2)])
     statement, parameters = sql.asked[0]
     [row] = json.loads(str(parameters["rows"]))
