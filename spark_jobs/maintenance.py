@@ -1,0 +1,58 @@
+"""The housekeeping job's entry point: `hub_maintenance --catalog C` keeps the hub's own tables small."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from hub_core.identifiers import quote
+from hub_core.ports import Sql
+from hub_core.statements import SCHEMA
+from spark_jobs.spark_sql import SparkSql
+
+TABLES = ("load_tracker", "file_config", "quarantine")
+
+
+def maintenance(catalog: str) -> dict[str, tuple[str, str]]:
+    """For each of the hub's tables its OPTIMIZE and its VACUUM; Broken `BAD_IDENTIFIER` for a catalog that is none.
+
+    VACUUM names no retention: Delta's own, a week, is what running readers may need.
+    """
+    return {name: _statements(quote(catalog, SCHEMA, name)) for name in TABLES}
+
+
+def maintain(sql: Sql, catalog: str, say: Callable[[str], None]) -> None:
+    """Run them all, whatever becomes of one table; raises the tables' errors together, at the end."""
+    failures: list[Exception] = []
+    for name, statements in maintenance(catalog).items():
+        try:
+            for statement in statements:
+                sql.execute(statement, {})
+            say(f"{name}: optimized, vacuumed")
+        except Exception as error:  # noqa: BLE001 — kept for the end, so that the other tables have their turn
+            failures.append(error)
+            say(f"{name}: {error}")
+    if failures:
+        raise ExceptionGroup("not all tables could be kept small", failures)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Maintain the tables of one catalog in this run's Spark."""
+    parser = argparse.ArgumentParser(prog="hub_maintenance", description="OPTIMIZE and VACUUM of the hub's own tables.")
+    parser.add_argument("--catalog", required=True)
+    options = parser.parse_args(argv)
+    from pyspark.sql import SparkSession
+
+    maintain(SparkSql(SparkSession.builder.getOrCreate()), options.catalog, _say)
+
+
+def _statements(table: str) -> tuple[str, str]:
+    return f"OPTIMIZE {table}", f"VACUUM {table}"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
