@@ -1,6 +1,7 @@
 // Alert rules over what the hub tells of itself; docs/observability.md lists the metrics, docs/runbook.md what to do.
 // A load that fails also raises an alert of its own, to HUB_ALERT_WEBHOOK.
 
+@description('Region.')
 param location string = resourceGroup().location
 @description('The Application Insights that the function app is connected to.')
 param applicationInsightsId string
