@@ -2,7 +2,7 @@
 
 import typer
 
-from hubctl import config, loads, stack
+from hubctl import config, loads, spoke, stack
 
 app = typer.Typer(
     name="hubctl",
@@ -21,6 +21,7 @@ app.command()(loads.cancel)
 app.command()(loads.retry)
 app.command()(loads.feeds)
 app.add_typer(config.app, name="config")
+app.add_typer(spoke.app, name="spoke")
 
 
 def main() -> None:

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 LOB = "falcon"
+# A Spark of this process' own, quick with a handful of rows.
+LOCAL = {
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.ui.enabled": "false",
+}
 
 
 def read(path: str) -> Any:
@@ -39,14 +47,13 @@ def spark() -> Iterator["SparkSession"]:
         from pyspark.sql import SparkSession
     except ImportError:
         pytest.skip("pyspark is not installed: pip install -r requirements.txt")
+    builder = SparkSession.builder
     if remote := os.environ.get("SPARK_REMOTE"):
-        session = SparkSession.builder.remote(remote).create()
+        session = builder.remote(remote).getOrCreate()
     else:
         os.environ["PYSPARK_PYTHON"] = sys.executable
-        builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-        builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
         try:
-            session = builder.config("spark.sql.shuffle.partitions", "1").getOrCreate()
+            session = builder.master("local[1]").config(map=LOCAL).getOrCreate()
         except Exception as error:  # pyspark raises whatever the launcher met; without Java there is no Spark here
             if "JAVA" in str(error).upper():
                 pytest.skip(f"no Java for a local Spark: {error}")

@@ -25,6 +25,11 @@ def texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
+def reference(name: str) -> str:
+    """Databricks' dynamic value reference, as it stands in the YAML."""
+    return "{{" + name + "}}"
+
+
 def parameters(job: dict[str, Any]) -> dict[str, str]:
     return {each["name"]: each["default"] for each in job["parameters"]}
 
@@ -78,9 +83,9 @@ def test_the_bronze_job_takes_a_request_or_a_batch(jobs: dict[str, Any]) -> None
     wired = jobs["bronze_job"]["tasks"][0]["notebook_task"]["base_parameters"]
     assert wired["config_path"] == f"./configs/bronze/{LOB}_config.csv"
     assert (ROOT / wired["config_path"]).is_file()
-    assert wired["run_id"] == "{{job.run_id}}"
+    assert wired["run_id"] == reference("job.run_id")
     for name in (*REQUEST, *OF_THE_SERVICE):
-        assert wired[name] == f"{{{{job.parameters.{name}}}}}"
+        assert wired[name] == reference(f"job.parameters.{name}")
 
 
 def test_every_parameter_is_wired_to_a_task_and_every_task_to_a_parameter(jobs: dict[str, Any]) -> None:
@@ -89,7 +94,7 @@ def test_every_parameter_is_wired_to_a_task_and_every_task_to_a_parameter(jobs: 
         assert wired == set(parameters(job))
         for task in job["tasks"]:
             for name, value in task["notebook_task"]["base_parameters"].items():
-                assert value in (f"{{{{job.parameters.{name}}}}}", f"{{{{job.{name}}}}}") or name == "config_path"
+                assert name == "config_path" or value in (reference(f"job.parameters.{name}"), reference(f"job.{name}"))
             assert {"catalog", "schema_prefix", "environment"} <= set(task["notebook_task"]["base_parameters"])
 
 
@@ -123,7 +128,7 @@ def test_clusters_run_python_3_12_and_sign_in_to_the_feed(jobs: dict[str, Any]) 
             assert cluster["spark_version"].split(".")[0] in ("16", "17")
             assert cluster["data_security_mode"] == "SINGLE_USER"
             assert cluster["spark_env_vars"] == {
-                "ADO_PAT": "{{secrets/ado-artifacts/ado-pat}}",
+                "ADO_PAT": reference("secrets/ado-artifacts/ado-pat"),
                 "HUB_FEED_URL": "${var.hub_feed_url}",
             }
             (script,) = cluster["init_scripts"]

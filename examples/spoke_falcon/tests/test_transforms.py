@@ -38,17 +38,6 @@ def flights(spark: "SparkSession", *changes: dict[str, str | None]) -> "DataFram
     return clean(bronze(spark, [sample()[0] | change for change in changes or [{}]]), TABLES["flights"])
 
 
-def broken(frame: "DataFrame", rules: str) -> dict[str, int]:
-    """How many rows break each rule, counted by Spark alone in one pass."""
-    from hub_core.quality import Rule, parse_rules
-
-    row_rules = [rule for rule in parse_rules(rules) if isinstance(rule, Rule)]
-    counts = frame.selectExpr(*(f"count_if(NOT ({rule.expression})) AS `{rule.name}`" for rule in row_rules)).collect()[
-        0
-    ]
-    return {name: count for name, count in counts.asDict().items() if count}
-
-
 def test_text_becomes_dates_numbers_and_times(spark: "SparkSession") -> None:
     from transforms.clean import TABLES, clean
 
@@ -89,17 +78,21 @@ def test_of_a_flight_that_was_sent_twice_the_latest_delivery_counts(spark: "Spar
     ],
 )
 def test_a_row_that_is_no_flight_breaks_a_rule(spark: "SparkSession", change: dict[str, str | None], rule: str) -> None:
+    from deltalake_hub.quality import check
+
     from transforms.clean import TABLES
 
     rules = TABLES["flights"].rules
-    assert broken(bronze(spark, sample()), rules) == {}
-    assert broken(bronze(spark, [sample()[0] | change]), rules) == {rule: 1}
+    assert dict(check(bronze(spark, sample()), rules).failed) == {}
+    assert dict(check(bronze(spark, [sample()[0] | change]), rules).failed) == {rule: 1}
 
 
 def test_rejected_rows_keep_what_was_sent_and_why(spark: "SparkSession") -> None:
-    from transforms.clean import rejected, union
+    from deltalake_hub.quality import check
 
-    bad = bronze(spark, [sample()[0] | {"distance": "0"}]).selectExpr("*", "'distance' AS _rule")
+    from transforms.clean import TABLES, rejected, union
+
+    bad = check(bronze(spark, [sample()[0] | {"distance": "0"}]), TABLES["flights"].rules).bad
     (row,) = union([rejected(bad, "flights")]).collect()
     assert (row.table_name, row.rule, row["_source_file"]) == ("flights", "distance", "flights_2013-01-01.csv")
     assert '"tailnum":"N14228"' in row.row
