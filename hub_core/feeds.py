@@ -81,6 +81,15 @@ def is_lob(name: str) -> bool:
     return _LOB.fullmatch(name) is not None
 
 
+def lob_named(text: str) -> str | None:
+    """The LOB that the first row of a CSV is of; None where no row says."""
+    try:
+        first = next(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")), {})
+    except csv.Error:
+        return None
+    return (first.get("lob") or "").strip() or None
+
+
 def house_of(lob: str, allowed_roots: Sequence[str], spokes: Mapping[str, House] | None = None) -> House:
     """`lob`'s house: what `HUB_SPOKES` says of it, else `<allowed root>/<lob>/` and `<lob>_*`."""
     if spokes and lob in spokes:
@@ -93,17 +102,21 @@ def parse_config(
     *,
     lob: str,
     catalog: str,
-    allowed_roots: Sequence[str],
+    allowed_roots: Sequence[str] | None,
     spokes: Mapping[str, House] | None = None,
 ) -> ParsedConfig:
-    """The feeds of `<lob>_config.csv`, with `${catalog}` filled in, and every error of it. Never raises for content."""
+    """The feeds of `<lob>_config.csv`, with `${catalog}` filled in, and every error of it. Never raises for content.
+
+    `allowed_roots` None: where sources may lie is not known here, and left to those who grant reading them.
+    """
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         broken = _header_errors(header)
         if broken:
             return ParsedConfig((), tuple(broken), digest(text), readable=False)
-        rules = _Rules(lob, catalog, tuple(allowed_roots), house_of(lob, allowed_roots, spokes))
+        roots = None if allowed_roots is None else tuple(allowed_roots)
+        rules = _Rules(lob, catalog, roots, house_of(lob, roots or (), spokes))
         feeds: dict[tuple[str, str, str, str], Feed] = {}
         lines: dict[tuple[str, str, str, str], int] = {}
         errors: list[ConfigError] = []
@@ -208,7 +221,7 @@ class _Row:
 class _Rules:
     lob: str
     catalog: str
-    allowed_roots: tuple[str, ...]
+    allowed_roots: tuple[str, ...] | None
     house: House
 
     def feed(self, row: _Row) -> Feed | None:
@@ -260,6 +273,8 @@ class _Rules:
         except Rejected as error:
             row.fail("source_path", error.message, "write abfss://container@account.dfs.core.windows.net/folder/")
             return ""
+        if self.allowed_roots is None:
+            return source
         if not paths.is_below(source, [paths.folder(root) for root in self.allowed_roots]):
             row.fail("source_path", "the path is outside the allowed roots", f"use {' or '.join(self.allowed_roots)}")
         elif not paths.is_below(source, self.house.sources):

@@ -202,6 +202,17 @@ class FileOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch as the tracker alone knows it."""
+
+    batch_id: str
+    run_id: str | None
+    """The run that its claims name, if they do."""
+    claimed_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """A batch in the tracker, counted."""
 

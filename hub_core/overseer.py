@@ -8,7 +8,7 @@ from hub_core.errors import Conflict, HubError
 from hub_core.logs import bound, logger
 from hub_core.messages import LoadMessage
 from hub_core.model import LoadState
-from hub_core.planning import Planner
+from hub_core.planning import NO_MORE_LOOKS, Planner
 from hub_core.ports import Alerts, Stored
 
 log = logger(__name__)
@@ -59,7 +59,7 @@ class Overseer:
         if not load.is_unfinished:
             return False
         if load.state not in (LoadState.ACCEPTED, LoadState.SUBMITTING):
-            self.planner.advance(stored, looks=1_000)
+            self.planner.advance(stored, looks=NO_MORE_LOOKS)
             return False
         now = self.planner.clock()
         if now - load.updated_at < STANDS_STILL:

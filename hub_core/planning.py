@@ -17,7 +17,7 @@ from hub_core.gather import ConfigReader, find_files, look_at, usable
 from hub_core.load import ConfigProblem, FileCounts, Load, Problem, config_problems, final_state
 from hub_core.logs import bound, logger
 from hub_core.messages import GIVE_UP_SECONDS, LoadMessage
-from hub_core.model import Feed, FileStatus, LoadState, Outcome, Run, RunState, Trigger
+from hub_core.model import Batch, Feed, FileStatus, LoadState, Outcome, Run, RunState, Trigger
 from hub_core.named_loads import named_paths
 from hub_core.ports import Clock, Documents, Jobs, Landing, Loads, Queue, Stored, Tracker
 from hub_core.request import EVERYTHING, LoadRequest, require_feeds, select, window_of
@@ -32,6 +32,7 @@ FOLLOW_SECONDS = (*[1] * 20, *[2] * 10, *[3] * 10, *[5] * 6)
 """Waits between looks at a young run, some twentieth of its age; after 100 s it is `reconcile`'s, once a minute."""
 COUNTED_LOOKS = range(25, len(FOLLOW_SECONDS), 5)
 """Looks that count the run's files too, from its 30th second on: short runs need no count."""
+NO_MORE_LOOKS = len(FOLLOW_SECONDS)
 
 _CANCELED = FileError.CANCELED, "the load was canceled before this file was loaded"
 _RELEASED = FileError.RELEASED, "the load ended before this file was loaded; it is due again"
@@ -100,7 +101,7 @@ class Planner:
                 stored = self._submit(stored)
         elif stored.load.claims_open:
             stored = self._release(stored)
-        if not stored.load.is_unfinished or looks >= len(FOLLOW_SECONDS):
+        if not stored.load.is_unfinished or looks >= NO_MORE_LOOKS:
             return None
         return FOLLOW_SECONDS[looks]
 
@@ -207,22 +208,30 @@ class Planner:
     def _open_holders(self, lob: str, holders: Mapping[str, str | None]) -> tuple[str, ...]:
         """Of the batches that hold files we want, those that are still at work.
 
-        A batch without a record is a notebook's: it gets one here, if its claims name the run, so that its state shows
-        and its dead claims are released. A finished load's claims are leftovers, which are put up for release.
+        A batch without a record is a notebook's, and gets one here. A finished load's claims are leftovers, which are
+        put up for release.
         """
         waits_on = []
         for batch_id, run_id in sorted(holders.items()):
             held = self.loads.get(batch_id)
-            if held is None and run_id is None:
-                log.warning("claims of an unknown batch without a run", extra={"load_id": batch_id})
-            elif held is None:
-                self.loads.insert(adopted(batch_id, lob, str(run_id), self.clock()))
+            if held is None:
+                now = self.clock()
+                self.loads.insert(adopted(Batch(batch_id, run_id, now, now), lob, now))
                 waits_on.append(batch_id)
             elif held.load.state.is_final:
                 self._put_up_for_release(held)
             else:
                 waits_on.append(batch_id)
         return tuple(waits_on)
+
+    def adopt(self, batch: Batch, lob: str) -> None:
+        """Give a notebook's batch that has no record one, so that its state shows and its dead claims are released."""
+        if self.loads.get(batch.batch_id) is not None:
+            return
+        load = adopted(batch, lob, self.clock())
+        if self.loads.insert(load) and (stored := self.loads.get(load.id)) is not None:
+            log.info("found a notebook's load", extra={"load_id": load.id, "lob": lob, "run_id": batch.run_id})
+            self.advance(stored, looks=NO_MORE_LOOKS)
 
     def _put_up_for_release(self, stored: Stored) -> Stored:
         if stored.load.claims_open:
@@ -251,8 +260,10 @@ class Planner:
         load, canceling = stored.load, stored.load.state is LoadState.CANCELING
         if load.settled:
             return self._conclude(stored, self.tracker.outcome(load.id), canceled=canceling)
+        if load.run_id is None and canceling:
+            return self._cancel_unsubmitted(stored)
         if load.run_id is None:
-            return self._cancel_unsubmitted(stored) if canceling else self._conclude(stored, Outcome(), canceled=False)
+            return self._follow_by_tracker(stored)
         run = self.jobs.get(load.run_id)
         if not run.state.is_over:
             if canceling:
@@ -271,6 +282,22 @@ class Planner:
             outcome = self.tracker.outcome(load.id)
         stored = self.loads.update(stored, load.ran(self.clock(), run, settled=True))
         return self._conclude(stored, outcome, canceled=canceled)
+
+    def _follow_by_tracker(self, stored: Stored) -> Stored:
+        """Follow what has no run: a load that only waits for others, or a notebook's by a hand, which may be dead.
+
+        Only who started that knows whether it is, so its claims are released when somebody cancels it. It is looked at
+        ever more rarely: a notebook that was left must not keep the warehouse awake.
+        """
+        load, now = stored.load, self.clock()
+        if load.trigger is not Trigger.NOTEBOOK:
+            return self._conclude(stored, Outcome(), canceled=False)
+        if load.updated_at > load.created_at and now - load.updated_at < (load.updated_at - load.created_at) / 4:
+            return stored
+        outcome = self.tracker.outcome(load.id)
+        if outcome.count(FileStatus.CLAIMED):
+            return self.loads.update(stored, load.counted(now, outcome))
+        return self._conclude(self.loads.update(stored, load.moved(now, settled=True)), outcome, canceled=False)
 
     def _cancel_unsubmitted(self, stored: Stored) -> Stored:
         """End a load whose run is not known: it may be about to claim, or even to submit, in another process."""
@@ -367,19 +394,19 @@ class Planner:
             self.fail(current, fault, claims_open=True)
 
 
-def adopted(batch_id: str, lob: str, run_id: str, now: datetime) -> Load:
+def adopted(batch: Batch, lob: str, now: datetime) -> Load:
     """The record of a batch that a notebook planned: its run is followed like any other."""
     return Load(
-        id=batch_id,
+        id=batch.batch_id,
         state=LoadState.RUNNING,
         lob=lob,
         trigger=Trigger.NOTEBOOK,
         request=LoadRequest(lob=lob),
-        run_id=run_id,
+        run_id=batch.run_id,
         submissions=1,
-        created_at=now,
+        created_at=batch.claimed_at,
         updated_at=now,
-        submitted_at=now,
+        submitted_at=batch.claimed_at,
     )
 
 

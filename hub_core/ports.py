@@ -8,7 +8,7 @@ from typing import Protocol
 from hub_core.codes import FileError
 from hub_core.feeds import ParsedConfig
 from hub_core.load import Load
-from hub_core.model import Claim, FileOutcome, FileStatus, LoadState, Outcome, Run, SourceFile, TrackedFile
+from hub_core.model import Batch, Claim, FileOutcome, FileStatus, LoadState, Outcome, Run, SourceFile, TrackedFile
 from hub_core.resolve import Candidate
 
 Clock = Callable[[], datetime]
@@ -77,6 +77,10 @@ class Tracker(Protocol):
 
     def last_loads(self, lob: str) -> Mapping[str, tuple[str, datetime]]:
         """By config_id, the batch that claimed for the feed last, and when."""
+        ...
+
+    def recent_batches(self, lob: str, since: datetime) -> Sequence[Batch]:
+        """The batches that have claimed files since then, a notebook's too."""
         ...
 
     def settle(self, lob: str, batch_id: str, code: FileError, message: str) -> None:

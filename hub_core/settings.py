@@ -210,16 +210,38 @@ class Settings:
                 continue
             try:
                 values[one.name] = meta["parse"](text)
-            except (ValueError, TypeError, KeyError, AttributeError, Rejected):
-                # The value stays out of the message: it may be a secret.
-                problems.append(f"{meta['env']} cannot be read ({meta['sentence']} E.g. {meta['example']})")
+            except _UNREADABLE:
+                problems.append(_cannot_be_read(meta))
         if problems:
             raise Broken("BAD_SETTING", "; ".join(problems))
         return cls(**values)
 
+    @classmethod
+    def one(cls, name: str, environment: Mapping[str, str] | None = None) -> Any:
+        """One setting by its field's name, for who needs no other: its default, or None, where it is not set."""
+        env = os.environ if environment is None else environment
+        [found] = [field for field in fields(cls) if field.name == name]
+        meta, text = found.metadata, env.get(found.metadata["env"], "").strip()
+        if text:
+            try:
+                return meta["parse"](text)
+            except _UNREADABLE:
+                raise Broken("BAD_SETTING", _cannot_be_read(meta)) from None
+        if callable(found.default_factory):
+            return found.default_factory()
+        return None if found.default is _MISSING else found.default
+
     def job_of(self, lob: str) -> str:
         """The job that loads `lob`."""
         return self.loader_jobs.get(lob, self.loader_job_id)
+
+
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, Rejected)
+
+
+def _cannot_be_read(meta: Mapping[str, Any]) -> str:
+    # The value stays out of the message: it may be a secret.
+    return f"{meta['env']} cannot be read ({meta['sentence']} E.g. {meta['example']})"
 
 
 _MISSING = fields(Settings)[0].default

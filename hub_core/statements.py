@@ -131,6 +131,16 @@ CLAIMED_PATHS = """
 SELECT config_id, source_path FROM {load_tracker} WHERE batch_id = :batch_id AND load_status = 'CLAIMED'
 """
 
+OPEN_BATCHES = """
+SELECT DISTINCT batch_id FROM {load_tracker} WHERE lob = :lob AND run_id = :run_id AND load_status = 'CLAIMED'
+"""
+
+# Batches that have claimed something since :since, with the run that their claims name.
+RECENT_BATCHES = """
+SELECT batch_id, max(run_id) AS run_id, min(load_timestamp) AS claimed_at, max(updated_ts) AS updated_at
+FROM {load_tracker} WHERE lob = :lob AND load_timestamp >= :since GROUP BY batch_id
+"""
+
 BATCH_OUTCOME = """
 SELECT load_status, count(*) AS files, coalesce(sum(row_count), 0) AS row_count,
        coalesce(sum(rejected_count), 0) AS rejected

@@ -18,6 +18,8 @@ from hub_core.resolve import Candidate, Scope, files_due, overlooked, settled_be
 log = logger(__name__)
 
 DOCUMENT = "sweep.json"
+ADOPT_OVERLAP = timedelta(hours=1)
+"""So much longer ago than the last sweep may a notebook have claimed whose load is not known yet."""
 
 type Report = dict[str, object]
 
@@ -27,7 +29,7 @@ class Sweep:
     """Lists every feed's folder, writes down what is due, and has loaded what was missed.
 
     Events may be lost. A due file in the window of a request without dates, whose event has had a whole interval to
-    become a load and has not, is one that nobody told of.
+    become a load and has not, is one that nobody told of. Loads that notebooks planned get their records here.
     """
 
     planner: Planner
@@ -41,18 +43,19 @@ class Sweep:
         """Whether the last sweep is older than the setting allows."""
         if not self.minutes or not self.configs.lobs():
             return False
+        then = self._last()
+        return then is None or self.planner.clock() - then >= timedelta(minutes=self.minutes)
+
+    def _last(self) -> datetime | None:
         last = self.planner.documents.read(DOCUMENT)
-        if not isinstance(last, dict):
-            return True
-        then = datetime.fromisoformat(str(last["as_of"]))
-        return self.planner.clock() - then >= timedelta(minutes=self.minutes)
+        return datetime.fromisoformat(str(last["as_of"])) if isinstance(last, dict) else None
 
     def run(self) -> list[str]:
         """Sweep now; the loads made.
 
         A LOB whose folders cannot be listed keeps no other from being looked over; its feeds stay without a count.
         """
-        now = self.planner.clock()
+        now, since = self.planner.clock(), self._last()
         feeds: list[Report] = []
         made: list[str] = []
         for lob in sorted(self.configs.lobs()):
@@ -60,6 +63,8 @@ class Sweep:
                 reports, missed = self._look_over(lob, self.configs.read(lob), now)
                 feeds += reports
                 made += self._load(lob, missed, now)
+                for batch in self.planner.tracker.recent_batches(lob, (since or now) - ADOPT_OVERLAP):
+                    self.planner.adopt(batch, lob)
             except HubError as error:
                 log.warning("sweep: %s", error.message, extra={"lob": lob, "code": error.code})
         self.planner.documents.write(DOCUMENT, {"as_of": iso(now), "value": feeds})

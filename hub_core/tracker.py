@@ -11,7 +11,7 @@ from hub_core.codes import FileError
 from hub_core.errors import TABLE_NOT_FOUND, Broken
 from hub_core.feeds import ParsedConfig
 from hub_core.identifiers import quote_table
-from hub_core.model import Claim, Feed, FileOutcome, FileStatus, Outcome, SourceFile, TrackedFile, whole_second
+from hub_core.model import Batch, Claim, Feed, FileOutcome, FileStatus, Outcome, SourceFile, TrackedFile, whole_second
 from hub_core.ports import Claimed, Row, Sql, Value
 from hub_core.resolve import Candidate
 
@@ -59,6 +59,18 @@ class SqlTracker:
         """See `Tracker.claimed`."""
         rows = self._query(statements.CLAIMED_PATHS, batch_id=batch_id)
         return {(str(row["config_id"]), str(row["source_path"])) for row in rows}
+
+    def open_batches(self, lob: str, run_id: str) -> list[str]:
+        """The batches with open claims that were made by this run."""
+        return [str(row["batch_id"]) for row in self._query(statements.OPEN_BATCHES, lob=lob, run_id=run_id)]
+
+    def recent_batches(self, lob: str, since: datetime) -> list[Batch]:
+        """See `Tracker.recent_batches`."""
+        rows = self._query(statements.RECENT_BATCHES, lob=lob, since=since)
+        return [
+            Batch(str(row["batch_id"]), _text(row["run_id"]), _moment(row["claimed_at"]), _moment(row["updated_at"]))
+            for row in rows
+        ]
 
     def outcome(self, batch_id: str) -> Outcome:
         """See `Tracker.outcome`."""

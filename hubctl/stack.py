@@ -31,6 +31,10 @@ _NOT_NEEDED = {
 def up(
     state_dir: Annotated[Path, typer.Option(help="Where the stack keeps its data and stack.json.")] = STACK_FILE.parent,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what an earlier stack kept there.")] = False,
+    spoke: Annotated[
+        list[Path] | None,
+        typer.Option(help="A spoke's repository, to have its jobs and feeds; may stand several times."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the whole service on this machine until interrupted (in a checkout)."""
@@ -45,7 +49,11 @@ def up(
         messages = output.messages
         signal.signal(signal.SIGTERM, _interrupt)
         try:
-            with Stack(state_dir, fresh=fresh, say=partial(messages.print, markup=False)) as stack:
+            say = partial(messages.print, markup=False)
+            with Stack(state_dir, fresh=fresh, spokes=spoke or (), say=say) as stack:
+                for one in stack.spokes:
+                    jobs = ", ".join(f"{key} {job_id}" for key, job_id in one.job_ids.items())
+                    say(f"{one.lob}: its feeds are in {one.config}; jobs: {jobs}")
                 known = read_stack(stack.stack_file)
                 addresses = {name: value for name, value in known.items() if not _is_secret(name)}
                 from hubctl.render import facts

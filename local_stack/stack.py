@@ -16,15 +16,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Any, Self
 
+from hub_core.paths import parse_abfss
 from local_stack.azurite import Azurite
+from local_stack.bundle import BundleError
 from local_stack.processes import Command, ProcessError, Supervisor, answers, free_port, is_free
 from local_stack.spark import Spark
+from local_stack.spoke import FIRST_JOB_ID, Spoke, install, loader_job
 from local_stack.toolchain import PROJECT, ToolchainError
 
 CATALOG = "spark_catalog"
@@ -119,7 +122,8 @@ class Stack(Addresses):
     """A stack's addresses, and the means to start, stop and break its parts.
 
     Entering the context starts all components, leaving it stops them, and so does the death of this process.
-    `fresh` forgets what an earlier stack kept in `state_dir`; `settings` are added to the app's;
+    `fresh` forgets what an earlier stack kept in `state_dir`; `settings` are added to the app's; `spokes` are folders
+    of spokes' repositories, whose jobs the workspace then has, and whose CSVs lie under the config root;
     `in_memory` keeps storage in Azurite's memory: quicker, and gone with it. `short_lived` suits many small
     statements, as tests and demos make, and not heavy ones.
     """
@@ -132,6 +136,7 @@ class Stack(Addresses):
         in_memory: bool = False,
         short_lived: bool = False,
         settings: dict[str, str] | None = None,
+        spokes: Sequence[Path] = (),
         say: Callable[[str], None] = print,
     ) -> None:
         directory = state_dir.resolve()
@@ -164,6 +169,7 @@ class Stack(Addresses):
             state_dir=str(directory),
         )
         self.settings = dict(settings or {})
+        self.spokes = _installed(spokes, directory / "spokes", self.landing_root)
         self._say = say
         self._directory = directory
         self._supervisor = Supervisor(directory / "logs")
@@ -176,7 +182,8 @@ class Stack(Addresses):
 
     def app_environment(self) -> dict[str, str]:
         """The app settings of the hub on this stack, with those that were asked for on top."""
-        return super().app_environment() | self.settings
+        jobs = {spoke.lob: str(loader_job(spoke)) for spoke in self.spokes}
+        return super().app_environment() | {"HUB_LOADER_JOBS": json.dumps(jobs)} | self.settings
 
     def log(self, component: str) -> Path:
         """The log of a component."""
@@ -256,14 +263,16 @@ class Stack(Addresses):
         directory = self._directory / "databricks"
         directory.mkdir(parents=True, exist_ok=True)
         jobs = directory / "jobs.json"
-        jobs.write_text(json.dumps([{"job_id": LOADER_JOB_ID, "settings": LOADER_JOB}], indent=2))
+        of_spokes = [job for spoke in self.spokes for job in spoke.jobs]
+        jobs.write_text(json.dumps([{"job_id": LOADER_JOB_ID, "settings": LOADER_JOB}, *of_spokes], indent=2))
         port = self._ports["databricks"]
         options: list[str | Path] = ["--port", str(port), "--token", self.databricks_token]
         options += ["--spark-remote", self.spark_remote, "--state", directory, "--jobs", jobs]
         return Command(
             name="databricks",
             arguments=[sys.executable, "-m", "local_stack.databricks", *options, "--catalog", CATALOG],
-            environment=environment,
+            # What a cluster has as its environment variables: notebooks plan with the same settings as the service.
+            environment={**environment, "HUB_ALLOWED_ROOTS": self.landing_root, "HUB_SETTLE_SECONDS": "0"},
             ready=answers(port, "/health"),
             directory=directory,
             deadline_seconds=120,
@@ -303,6 +312,10 @@ class Stack(Addresses):
                     queues.create_queue(name)
                 except ResourceExistsError:
                     continue
+            for spoke in self.spokes:
+                place = parse_abfss(f"{self.config_root}/{spoke.config.name}")
+                blob = blobs.get_blob_client(place.container, place.name)
+                blob.upload_blob(spoke.config.read_bytes(), overwrite=True)
         self._seeded = True
 
     def _migrate(self) -> None:
@@ -324,6 +337,17 @@ class Stack(Addresses):
             raise StackError(f"the hub's tables can't be made:\n{done.stdout}")
         self._say(f"the hub's tables are there ({time.monotonic() - began:.1f} s)")
         self._migrated = True
+
+
+def _installed(sources: Sequence[Path], directory: Path, landing_root: str) -> list[Spoke]:
+    try:
+        spokes: list[Spoke] = []
+        for source in sources:
+            first = FIRST_JOB_ID + sum(len(spoke.jobs) for spoke in spokes)
+            spokes.append(install(source, directory / source.resolve().name, landing_root, CATALOG, first))
+    except (BundleError, OSError) as error:
+        raise StackError(f"the spoke can't be used: {error}") from error
+    return spokes
 
 
 def main(state_dir: Path = Path(".local"), *, fresh: bool = False) -> int:

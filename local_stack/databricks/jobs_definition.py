@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 _REFERENCE = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
-_TASK_KINDS = ("python_wheel_task", "spark_python_task")
+_TASK_KINDS = ("python_wheel_task", "spark_python_task", "notebook_task")
+_JOB_PARAMETER = "job.parameters."
 
 
 class ApiError(Exception):
@@ -47,12 +48,20 @@ class Task:
 
     def command(self, values: Mapping[str, str]) -> list[str]:
         """What jobs_task.py is to run: the kind, what it names, and its arguments with references filled in."""
+        if self.kind == "notebook_task":
+            return [self.kind, self.body["notebook_path"], json.dumps(self._widgets(values))]
         arguments = [filled(each, values) for each in self.body.get("parameters") or []]
         if self.kind == "spark_python_task":
             return [self.kind, self.body["python_file"], *arguments]
         named = self.body.get("named_parameters") or {}
         arguments += [f"--{name}={filled(value, values)}" for name, value in named.items()]
         return [self.kind, self.body["package_name"], self.body["entry_point"], *arguments]
+
+    def _widgets(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The notebook's parameters; those of the job reach every task, and count more than a task's of that name."""
+        base = {name: filled(str(value), values) for name, value in (self.body.get("base_parameters") or {}).items()}
+        of_job = {name: value for name, value in values.items() if name.startswith(_JOB_PARAMETER)}
+        return base | {name.removeprefix(_JOB_PARAMETER): value for name, value in of_job.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def wheel_task(entry_point: str, *arguments: str) -> dict[str, object]:
     return {"task_key": "wheel", "python_wheel_task": wheel}
 
 
-SCRIPTED, SERIAL, UNQUEUED, WHEEL, NO_ENTRY, RETRIED, NOTEBOOK, CHAIN, TIMED = range(101, 110)
+SCRIPTED, SERIAL, UNQUEUED, WHEEL, NO_ENTRY, RETRIED, UNKNOWN, CHAIN, TIMED = range(101, 110)
 
 
 def jobs(place: Path) -> list[dict[str, object]]:
@@ -99,8 +99,8 @@ def jobs(place: Path) -> list[dict[str, object]]:
             "settings": {"name": "retried", "tasks": [script_task("main", place, "fail-once", max_retries=1)]},
         },
         {
-            "job_id": NOTEBOOK,
-            "settings": {"name": "notebook", "tasks": [{"task_key": "n", "notebook_task": {"notebook_path": "/n"}}]},
+            "job_id": UNKNOWN,
+            "settings": {"name": "unknown", "tasks": [{"task_key": "n", "sql_task": {"warehouse_id": "w"}}]},
         },
         {
             "job_id": CHAIN,
@@ -417,8 +417,8 @@ class TestRefusals:
             list(client.clusters.list())
 
     def test_a_kind_of_task_that_is_not_run_here_is_refused_by_its_name(self, client):
-        with pytest.raises(NotImplemented, match="notebook_task"):
-            client.jobs.run_now(NOTEBOOK)
+        with pytest.raises(NotImplemented, match="sql_task"):
+            client.jobs.run_now(UNKNOWN)
 
     def test_a_wrong_token_and_none(self, shared):
         with pytest.raises(PermissionDenied):

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from hub_core.model import Feed, SchemaDrift
-from local_stack.stack import Stack
 from spark_jobs.destination import Destination
 from spark_jobs.loader import TABLES_AT_ONCE, Loader
 from spark_jobs.loading import GroupLoader
@@ -53,22 +52,6 @@ class Spans:
         some = Spans()
         some.seen = [span for span in self.seen if span[0] == name]
         return some
-
-
-@pytest.fixture
-def session(parts: Stack, lake: Lake) -> Iterator[Callable[[], Any]]:
-    """Makes a Spark session that is neither the test's nor another load's."""
-    from pyspark.sql.connect.session import SparkSession
-
-    made: list[Any] = []
-
-    def make() -> Any:
-        made.append(SparkSession.builder.remote(parts.spark_remote).create())
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.stop()
 
 
 @pytest.fixture

@@ -16,7 +16,18 @@ from hub_core.housekeeping import Housekeeping
 from hub_core.hub import Hub
 from hub_core.intake import Intake
 from hub_core.load import Load, first_id
-from hub_core.model import Claim, FileOutcome, FileStatus, LoadState, Outcome, Run, RunState, SourceFile, TrackedFile
+from hub_core.model import (
+    Batch,
+    Claim,
+    FileOutcome,
+    FileStatus,
+    LoadState,
+    Outcome,
+    Run,
+    RunState,
+    SourceFile,
+    TrackedFile,
+)
 from hub_core.overseer import Overseer
 from hub_core.planning import Planner
 from hub_core.ports import Claimed, Event, Stored
@@ -176,6 +187,10 @@ class MemoryTracker:
             for row in self.rows
             if row.batch_id == batch_id and row.status is FileStatus.CLAIMED
         }
+
+    def recent_batches(self, lob: str, since: datetime) -> Sequence[Batch]:
+        ids = dict.fromkeys((row.batch_id, row.run_id) for row in self.rows if row.claim.feed.lob == lob)
+        return [Batch(batch_id, run_id, since, since) for batch_id, run_id in ids]
 
     def outcome(self, batch_id: str) -> Outcome:
         mine = [row for row in self.rows if row.batch_id == batch_id]

@@ -82,7 +82,7 @@ def test_tasks_that_can_never_start_are_refused(tasks: list[dict[str, object]]):
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"task_key": "n", "notebook_task": {"notebook_path": "/x"}}, "notebook_task"),
+        ({"task_key": "n", "sql_task": {"warehouse_id": "x"}}, "sql_task"),
         ({"task_key": "n"}, "none"),
         (task("n", run_if="ALL_DONE"), "ALL_DONE"),
     ],

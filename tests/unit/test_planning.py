@@ -10,7 +10,7 @@ from hub_core.errors import Broken, Transient
 from hub_core.load import Load
 from hub_core.messages import LoadMessage
 from hub_core.model import FileStatus, LoadState, RunState, Trigger
-from hub_core.planning import MAX_SUBMISSIONS, adopted
+from hub_core.planning import MAX_SUBMISSIONS
 from tests.unit.doubles import HEADER, NOW, DyingAt, World, config_row
 
 
@@ -447,10 +447,6 @@ def test_a_notebooks_batch_gets_a_record_when_its_claims_are_met_and_is_released
     assert [row.code for row in world.tracker.rows] == [FileError.RUN_LOST]
     assert world.load(other).state is LoadState.FAILED
     assert isinstance(load, Load)
-
-
-def test_an_adopted_record_is_running() -> None:
-    assert adopted("b", "falcon", "7", NOW).state is LoadState.RUNNING
 
 
 def test_a_broken_row_is_reported_and_the_good_ones_load() -> None:

@@ -1,0 +1,1 @@
+"""What a notebook needs of where it runs."""
