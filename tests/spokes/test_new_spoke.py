@@ -14,6 +14,8 @@ from typer.testing import CliRunner, Result
 from deltalake_hub import __version__
 from hubctl.main import app
 from hubctl.spoke import filled, render, values_of
+from local_stack.databricks.jobs_definition import Job
+from local_stack.spoke import install, loader_job
 from tests.spokes.run import FALCON, spoke_tests
 
 if TYPE_CHECKING:
@@ -67,6 +69,28 @@ def test_its_csv_has_one_feed_and_passes_the_check(eagle: Path) -> None:
     result = CliRunner().invoke(app, ["config", "check", str(csv), "--allowed-root", root, "--json"])
     assert result.exit_code == 0, result.stdout
     assert json.loads(result.stdout)["feeds"] == 1
+
+
+def test_the_local_jobs_endpoint_can_run_its_jobs(eagle: Path, tmp_path: Path) -> None:
+    spoke = install(eagle, tmp_path / "eagle", "abfss://landing@devstoreaccount1.dfs.core.windows.net:1/raw", "c", 1)
+    jobs = {str(job["settings"]["name"]): Job(int(job["job_id"]), job["settings"]) for job in spoke.jobs}
+    assert set(jobs) == {"eagle_bronze", "eagle_silver", "eagle_gold", "eagle_downstream"}
+    bronze = jobs["eagle_bronze"]
+    assert loader_job(spoke) == bronze.job_id
+    values = bronze.parameters({"batch_id": "b1", "catalog": "c", "traceparent": "t"})
+    assert values["category"] == "eagle"
+    assert [task.key for task in bronze.tasks()] == [
+        "bronze_load",
+        "silver_clean",
+        "gold_aggregate",
+        "downstream_export",
+    ]
+    known = {"job.run_id": "7"} | {f"job.parameters.{name}": value for name, value in values.items()}
+    for job in jobs.values():
+        for task in job.tasks():
+            assert task.command(known)
+    csv = spoke.config.read_text("utf-8")
+    assert "abfss://landing@devstoreaccount1.dfs.core.windows.net:1/raw/eagle/sales/orders/" in csv
 
 
 def test_it_has_the_files_that_falcon_has(eagle: Path) -> None:
@@ -124,6 +148,7 @@ def test_options_go_where_they_belong(tmp_path: Path) -> None:
 def test_a_name_that_is_no_lobs_is_refused(tmp_path: Path, name: str) -> None:
     result = new(name, "--output-dir", str(tmp_path))
     assert result.exit_code == 2
+    assert "no LOB's name" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 

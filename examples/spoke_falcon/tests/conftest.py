@@ -41,7 +41,7 @@ def jobs() -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator["SparkSession"]:
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     """SPARK_REMOTE's session, else a Spark in this process; skipped where there is neither."""
     try:
         from pyspark.sql import SparkSession
@@ -53,7 +53,9 @@ def spark() -> Iterator["SparkSession"]:
     else:
         os.environ["PYSPARK_PYTHON"] = sys.executable
         try:
-            session = builder.master("local[1]").config(map=LOCAL).getOrCreate()
+            warehouse = str(tmp_path_factory.mktemp("warehouse"))
+            builder = builder.master("local[1]").config(map=LOCAL | {"spark.sql.warehouse.dir": warehouse})
+            session = builder.getOrCreate()
         except Exception as error:  # pyspark raises whatever the launcher met; without Java there is no Spark here
             if "JAVA" in str(error).upper():
                 pytest.skip(f"no Java for a local Spark: {error}")

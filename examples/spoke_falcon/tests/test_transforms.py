@@ -4,9 +4,10 @@ import csv
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
-from conftest import ROOT
+from conftest import LOB, ROOT
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -134,6 +135,20 @@ def test_gold_counts_flights_cancellations_and_delays_by_carrier_and_day(spark: 
     first = rows["UA", 1]
     assert (first.flights, first.cancelled, first.late) == (3, 1, 1)
     assert (first.avg_dep_delay, first.avg_arr_delay, first.max_arr_delay) == (4.0, 15.5, 16)
+
+
+def test_a_schema_that_is_missing_is_made_and_one_that_is_there_is_left(spark: "SparkSession") -> None:
+    from transforms.tables import require_schema
+
+    schema = f"`spark_catalog`.`{LOB}_{uuid4().hex[:8]}_silver`"
+    assert not spark.catalog.tableExists(f"{schema}.`none`")
+    require_schema(spark, schema)
+    try:
+        assert spark.catalog.databaseExists(schema)
+        require_schema(spark, schema)
+        assert not spark.catalog.tableExists(f"{schema}.`none`")
+    finally:
+        spark.sql(f"DROP SCHEMA {schema}")
 
 
 def test_an_export_replaces_the_one_before(spark: "SparkSession", tmp_path: Path) -> None:

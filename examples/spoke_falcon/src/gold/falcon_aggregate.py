@@ -18,12 +18,12 @@ from deltalake_hub.core.environment import Environment
 from deltalake_hub.quality import check
 
 from transforms.aggregate import RULES, delays_by_carrier_day
-from transforms.tables import replace
+from transforms.tables import replace, require_schema
 
 # COMMAND ----------
 
 env = Environment.current()
-spark.sql(f"CREATE SCHEMA IF NOT EXISTS {env.schema('gold')}")
+require_schema(spark, env.schema("gold"))
 delays = delays_by_carrier_day(spark.table(env.table("silver", "flights")))
 
 # COMMAND ----------

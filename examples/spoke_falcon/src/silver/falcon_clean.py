@@ -19,13 +19,13 @@ from deltalake_hub.core.logs import get_logger
 from deltalake_hub.quality import check
 
 from transforms.clean import TABLES, clean, rejected, union
-from transforms.tables import replace
+from transforms.tables import replace, require_schema
 
 # COMMAND ----------
 
 env = Environment.current()
 log = get_logger("falcon.silver")
-spark.sql(f"CREATE SCHEMA IF NOT EXISTS {env.schema('silver')}")
+require_schema(spark, env.schema("silver"))
 
 # COMMAND ----------
 

@@ -1,6 +1,12 @@
-"""Tables written whole, so that a second run leaves what the first did."""
+"""Schemas and tables; a table is written whole, so that a second run leaves what the first did."""
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
+
+
+def require_schema(spark: SparkSession, schema: str) -> None:
+    """Make the schema (quoted, in full) if it is missing; to one that is there no right to create is needed."""
+    if not spark.catalog.databaseExists(schema):
+        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
 
 
 def replace(table: DataFrame, name: str) -> None:
