@@ -8,7 +8,6 @@ import pytest
 import yaml
 from azure.monitor.opentelemetry.exporter import AzureMonitorTraceExporter
 
-from function_app import app
 from hub_core.adapters import queue
 from hub_core.alerts import AlertFormat
 from hub_core.bootstrap import DOCUMENTS
@@ -339,6 +338,12 @@ def test_storage_and_package_are_reached_by_the_user_assigned_identity() -> None
     assert at("modules/function-app.bicep", "app", "identity", "type") == "'UserAssigned'"
 
 
+def test_nobody_publishes_with_a_password() -> None:
+    for name in ("ftp", "scm"):
+        assert at("modules/function-app.bicep", f"{name}Publishing", "name") == f"'{name}'"
+        assert at("modules/function-app.bicep", f"{name}Publishing", "properties", "allow") == "false"
+
+
 def test_the_hubs_storage_has_no_keys_and_no_public_blobs() -> None:
     account = properties(properties(FILES["modules/storage.bicep"].declarations["account"].body)["properties"])
     assert text(account["allowSharedKeyAccess"]) == text(account["allowBlobPublicAccess"]) == "false"
@@ -428,7 +433,8 @@ def test_events_go_to_the_queue_by_identity_or_to_the_function_that_there_is() -
     assert "endpointType: 'AzureFunction'" in text(file.declarations["toFunction"].node)
     assert "union(empty(queueName) ? toFunction : toQueue, {" in text(file.root)
     [function] = re.findall(r"/functions/(\w+)'", body("main.bicep", "eventSubscriptions"))
-    assert function in {one.get_function_name() for one in app.get_functions()}
+    triggers = (ROOT / "function_app" / "timers_and_queues.py").read_text("utf-8")
+    assert re.findall(r"@triggers\.event_grid_trigger\(.*\)\ndef (\w+)", triggers) == [function]
 
 
 # azd
