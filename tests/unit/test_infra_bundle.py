@@ -106,6 +106,7 @@ def test_a_wheel_task_names_an_entry_point_of_the_wheel_and_arguments_that_it_kn
     task, settings = only_task(name)["python_wheel_task"], job(name)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert task["package_name"] == project["name"].replace("-", "_")
+    assert task["entry_point"] == only_task(name)["task_key"]
     module, function = project["scripts"][task["entry_point"]].split(":")
     with pytest.raises(SystemExit):
         getattr(import_module(module), function)(["--help"])
