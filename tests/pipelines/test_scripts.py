@@ -86,8 +86,8 @@ def test_results_and_coverage_of_a_project_are_written_and_a_failed_test_fails_t
 
 def test_a_wheel_is_published_once_and_the_same_again_is_no_error(wheel: Path, tmp_path: Path) -> None:
     with index_server(tmp_path, TOKEN) as url:
-        for _ in range(2):
-            done = run("publish_wheel.sh", url, "-", wheel.parent, stdin=TOKEN)
+        for feed in (url, url, f"{url}simple/"):
+            done = run("publish_wheel.sh", feed, "-", wheel.parent, stdin=TOKEN)
             assert done.returncode == 0, done.stderr
             assert TOKEN not in done.stdout + done.stderr
     assert [one.read_bytes() for one in tmp_path.iterdir()] == [wheel.read_bytes()]
