@@ -3,8 +3,8 @@
 # the same content, is no error; the same version with other content is.
 #
 # FEED_URL is an Azure Artifacts feed (…/pypi/upload/ or …/pypi/simple/) or the root of another index server, which takes
-# uploads there and lists below simple/ (with simple/ at the end it means the same). TOKEN is a token that may upload; `-` reads it from standard input, which keeps
-# it out of the list of processes, where other users of a machine see arguments.
+# uploads there and lists below simple/; with simple/ at its end it means the same. TOKEN is a token that may upload; `-`
+# reads it from standard input, which keeps it out of the list of processes, where other users of a machine see arguments.
 set -euo pipefail
 if [ $# -lt 2 ] || [ $# -gt 3 ] || [ -z "$1" ]; then
     echo "usage: publish_wheel.sh FEED_URL TOKEN|- [WHEELS]" >&2
