@@ -41,6 +41,9 @@ up: .tools/.fetched ## the whole service on this machine, until interrupted; add
 demo: .tools/.fetched ## the main job on real data, from an empty stack
 	$(PY) -m local_stack.demo
 
+demo-spoke: .tools/.fetched ## a spoke's own job, bronze to export, from its bundle; by a scheduler and by the service
+	$(PY) -m local_stack.demo_spoke
+
 test: setup ## all tests but the long ones of test-faults, on the real stack
 	$(PY) -m pytest
 
@@ -72,4 +75,4 @@ fmt: .venv/.synced ## format, and mend what the linter can
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-.PHONY: help setup lock up demo test test-unit test-page test-faults bench check fmt
+.PHONY: help setup lock up demo demo-spoke test test-unit test-page test-faults bench check fmt

@@ -1,19 +1,14 @@
 """The main job on real data, from an empty stack: `make demo`. Exit 0 if every step holds, 1 if one does not."""
 
-import os
-import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from uuid import uuid4
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -22,15 +17,14 @@ from hub_core.identifiers import quote
 from hub_core.statements import table_names
 from hubctl.client import HubClient
 from hubctl.documents import FileOutcome, Json, Load, child, number
-from hubctl.failures import Failure
 from hubctl.progress import load_progress
-from hubctl.render import config_table, failure_text, outcome_table
-from hubctl.shell import console
+from hubctl.render import config_table, outcome_table
 from hubctl.target import Target, base_url
 from hubctl.watch import Patience, SystemClock, follow
 from local_stack.demo_cloud import Addresses, Landed, Landing, Warehouse, await_new_load
 from local_stack.demo_data import FEEDS, LOB, SCHEMA, DemoFile, config_csv, demo_files, with_a_stray_comma
 from local_stack.event_grid import blob_event, deliver
+from local_stack.story import StepFailed, Story, expect, file_progress, told
 
 DATA = Path(".local") / "demo-data"
 STATE = Path(".local") / "demo"
@@ -39,89 +33,6 @@ GOOD_SIBLING = "flights_2013-12-30.csv"
 BROKEN = "flights_2013-12-29.csv"
 BROKEN_LINE = 5
 LATER = {BY_EVENT, GOOD_SIBLING, BROKEN}
-
-
-class StepFailed(Exception):
-    """A step does not hold; the message says what was seen instead."""
-
-
-@dataclass(slots=True)
-class Step:
-    """One line of the summary."""
-
-    title: str
-    ok: bool = False
-    seconds: float = 0.0
-    figures: str = ""
-
-
-@dataclass(slots=True)
-class Story:
-    """The steps so far, told on a console."""
-
-    console: Console
-    steps: list[Step] = field(default_factory=list)
-
-    @contextmanager
-    def step(self, title: str, *, seconds: int) -> Iterator[Step]:
-        """A step that fails by raising, or by taking longer than `seconds`."""
-        step = Step(title)
-        self.steps.append(step)
-        self.console.print(Text.assemble(f"\n{len(self.steps)}. ", (title, "bold")))
-        start = time.monotonic()
-        try:
-            with _deadline(seconds):
-                yield step
-            step.ok = True
-        except BaseException as error:
-            step.figures = "interrupted" if isinstance(error, KeyboardInterrupt) else _first_line(error)
-            raise
-        finally:
-            step.seconds = time.monotonic() - start
-            mark = Text("✓ ", style="green") if step.ok else Text("✗ ", style="bold red")
-            self.console.print(mark + Text(f"{step.figures} ({step.seconds:.1f} s)"))
-
-    def command(self, line: str) -> None:
-        """Show what a user would type."""
-        self.console.print(Text(f"   $ {line}", style="dim"))
-
-    def tell(self, line: str) -> None:
-        """Show a line that somebody else says."""
-        self.console.print(Text(f"   {line}", style="dim"))
-
-    def summary(self) -> Table:
-        """All steps, what came out, and how long it took."""
-        table = Table("step", "", "seconds", "figures", title="The Delta Lake ingestion hub, on real data")
-        for step in self.steps:
-            mark = Text("✓", style="green") if step.ok else Text("✗", style="bold red")
-            table.add_row(Text(step.title), mark, f"{step.seconds:.1f}", Text(step.figures, overflow="fold"))
-        return table
-
-
-def main() -> int:
-    """Tell the story; the exit code."""
-    story = Story(console())
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # A company's proxy knows no loopback address.
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
-    code = 1
-    try:
-        _run(story)
-        code = 0
-    except KeyboardInterrupt:
-        story.console.print("interrupted; everything is stopped")
-        code = 130
-    except Failure as failure:
-        story.console.print(failure_text(failure))
-    except (StepFailed, TimeoutError):
-        pass  # told by the step
-    except Exception:  # noqa: BLE001 — whatever broke, the summary and where to look are worth more
-        story.console.print_exception()
-    story.console.print()
-    story.console.print(story.summary())
-    if code == 1:
-        story.console.print(Text(f"failed; the stack's logs are below {STATE}", style="bold red"))
-    return code
 
 
 def _run(story: Story) -> None:
@@ -176,7 +87,7 @@ class _Demo:
                 raise StepFailed("; ".join(f"line {e.line}, {e.column}: {e.message}" for e in parsed.errors))
             self.landing.put(f"{self.stack.config_root.rstrip('/')}/{LOB}_config.csv", config.encode())
             start = time.monotonic()
-            with _file_progress(self.story.console, "uploading", len(files)) as advance:
+            with file_progress(self.story.console, "uploading", len(files)) as advance:
                 uploads = [(self.url_of(file), file.path.read_bytes) for file in files]
                 self.landing.put_all(uploads, advance)
             rate = len(files) / (time.monotonic() - start)
@@ -197,7 +108,7 @@ class _Demo:
         """One request, one Databricks run, all files."""
         with self.story.step("One request loads them all", seconds=900) as step:
             load = self.ask({"lob": LOB, "begin_date": "2013-01-01"})
-            _expect(load, "SUCCESS", success=len(files))
+            expect(load, "SUCCESS", success=len(files))
             step.figures = f"{load.state}: {load.success:,} files, {load.rows_loaded or 0:,} rows, run {load.run_id}"
 
     def config_is_synced(self, config: str) -> None:
@@ -240,7 +151,7 @@ class _Demo:
         """The scheduler asks again."""
         with self.story.step("The same request again finds nothing due", seconds=300) as step:
             load = self.ask({"lob": LOB, "begin_date": "2013-01-01"})
-            _expect(load, "EMPTY", success=0)
+            expect(load, "EMPTY", success=0)
             step.figures = "EMPTY: no file, no Databricks run"
 
     def by_event(self) -> None:
@@ -256,7 +167,7 @@ class _Demo:
                 raise StepFailed(f"the webhook answered the event with {status}")
             start = time.monotonic()
             load = self.watch(await_new_load(self.client, known, LOB, seconds=180), None)
-            _expect(load, "SUCCESS", success=1)
+            expect(load, "SUCCESS", success=1)
             rows = self.rows_of(BY_EVENT)
             step.figures = f"{rows:,} rows {time.monotonic() - start:.0f} s after the event"
             if rows != file.rows:
@@ -274,7 +185,7 @@ class _Demo:
             load = self.ask({"lob": LOB, "begin_date": "2013-12-29", "end_date": "2013-12-30"})
             outcomes = {file.file_name: file for file in self.client.files(load.id)}
             bad_one, good_one = outcomes.get(BROKEN), outcomes.get(GOOD_SIBLING)
-            _expect(load, "PARTIAL", success=1)
+            expect(load, "PARTIAL", success=1)
             if bad_one is None or bad_one.status not in ("QUARANTINED", "FAILED") or not bad_one.error_message:
                 raise StepFailed(f"{BROKEN} is {bad_one.status if bad_one else 'missing'}, without a reason")
             if good_one is None or good_one.status != "SUCCESS" or self.rows_of(GOOD_SIBLING) != good.rows:
@@ -300,7 +211,7 @@ class _Demo:
             file = self.file(BROKEN)
             self.put(file, file.path.read_bytes())
             load = self.ask({"lob": LOB, "file_name": BROKEN})
-            _expect(load, "SUCCESS", success=1)
+            expect(load, "SUCCESS", success=1)
             step.figures = f"{self.rows_of(BROKEN):,} rows"
 
     def ask(self, request: Json) -> Load:
@@ -340,41 +251,5 @@ class _Demo:
         return int(str(row["n"]))
 
 
-def _expect(load: Load, state: str, *, success: int) -> None:
-    if load.state != state or load.success != success:
-        seen = f"{load.success} SUCCESS, {load.failed} FAILED, {load.quarantined} QUARANTINED of {load.total}"
-        reason = f" ({load.error_code}: {load.error_message})" if load.error_code else ""
-        raise StepFailed(f"load {load.id} is {load.state} with {seen}{reason}; expected {state} with {success}")
-
-
-@contextmanager
-def _file_progress(console: Console, title: str, total: int) -> Iterator[Callable[[], None]]:
-    columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda: progress.advance(task)
-
-
-@contextmanager
-def _deadline(seconds: int) -> Iterator[None]:
-    """TimeoutError in the main thread once `seconds` have passed, whatever it waits for."""
-
-    def ring(_signal: int, _frame: FrameType | None) -> None:
-        raise TimeoutError(f"not done after {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).splitlines() or [""]
-    return lines[0] if isinstance(error, StepFailed | Failure) else f"{type(error).__name__}: {lines[0]}".rstrip(": ")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told("The Delta Lake ingestion hub, on real data", STATE, _run))
