@@ -24,4 +24,7 @@ CREATE TABLE IF NOT EXISTS {catalog}.bronze_metadata.load_tracker (
 ) USING DELTA
 PARTITIONED BY (lob)
 COMMENT 'What became of every file version: one row per version and attempt'
-TBLPROPERTIES ('delta.isolationLevel' = 'Serializable')
+TBLPROPERTIES (
+    'delta.isolationLevel' = 'Serializable',
+    'delta.dataSkippingStatsColumns' = 'batch_id,config_id,source_path,run_id,load_timestamp'
+)

@@ -1,7 +1,6 @@
 """A batch's claims as the loader works on them, and the groups they are loaded in. Pure."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from hub_core.codes import FileError
@@ -141,12 +140,30 @@ def named_groups(claims: Iterable[OpenClaim]) -> list[Group]:
     return [Group(commit, tuple(members)) for commit, members in by_commit.items()]
 
 
-def read_claim(row: Row) -> OpenClaim | None:
-    """A row of `OPEN_CLAIMS`; None where the claim's feed is not in `file_config`."""
-    if row["feed_config_id"] is None:
-        return None
+@dataclass(frozen=True, slots=True)
+class OpenClaims:
+    """What the tracker says of a batch that is to be loaded."""
+
+    rows: Sequence[Row] = ()
+    """Those of `OPEN_CLAIMS`."""
+    earlier: Sequence[Row] = ()
+    """Those of `EARLIER_DELIVERIES`."""
+
+    def read(self) -> Iterator[tuple[Row, OpenClaim | None]]:
+        """Each claim's row with the claim; None where its feed is not in `file_config`."""
+        deliveries: dict[tuple[object, ...], list[Row]] = {}
+        for row in self.earlier:
+            deliveries.setdefault(_delivered(row), []).append(row)
+        for row in self.rows:
+            yield row, None if row["feed_config_id"] is None else _claim(row, deliveries.get(_delivered(row), ()))
+
+
+def _delivered(row: Row) -> tuple[object, ...]:
+    return row["config_id"], row["source_path"], row["dest_table"]
+
+
+def _claim(row: Row, earlier: Sequence[Row]) -> OpenClaim:
     feed, size, modified = _feed(row), int(str(row["file_size"])), int(str(row["modified_epoch"]))
-    earlier = json.loads(str(row["earlier"])) if row["earlier"] else []
     replaced, skipped = redelivery(feed.on_redelivery, size, modified, earlier)
     return OpenClaim(
         tracker_id=str(row["tracker_id"]),
@@ -161,19 +178,17 @@ def read_claim(row: Row) -> OpenClaim | None:
     )
 
 
-def redelivery(
-    mode: OnRedelivery, size: int, modified: int, earlier: Sequence[Mapping[str, object]]
-) -> tuple[tuple[str, ...], bool]:
-    """Which of the earlier deliveries (`id`, `size`, `modified`) are replaced, and whether the new one is skipped.
+def redelivery(mode: OnRedelivery, size: int, modified: int, earlier: Sequence[Row]) -> tuple[tuple[str, ...], bool]:
+    """Which of the `EARLIER_DELIVERIES` of a path are replaced, and whether the new one is skipped.
 
     The same version again was forced, so its rows are replaced whatever the feed says of newer versions.
     """
-    same = [one for one in earlier if (one["size"], one["modified"]) == (size, modified)]
+    same = [one for one in earlier if (one["file_size"], one["modified_epoch"]) == (size, modified)]
     if mode is OnRedelivery.APPEND:
-        return tuple(sorted(str(one["id"]) for one in same)), False
+        return tuple(sorted(str(one["tracker_id"]) for one in same)), False
     if mode is OnRedelivery.SKIP and earlier and not same:
         return (), True
-    return tuple(sorted(str(one["id"]) for one in earlier)), False
+    return tuple(sorted(str(one["tracker_id"]) for one in earlier)), False
 
 
 def _feed(row: Row) -> Feed:

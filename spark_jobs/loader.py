@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from hub_core.codes import FileError
 from hub_core.errors import Transient
 from hub_core.model import FileStatus
-from hub_core.ports import Row
+from hub_core.ports import Row, Value
 from hub_core.statements import table_names
 from spark_jobs.claim_changes import Change, ClaimChanges
-from spark_jobs.claims import Group, OpenClaim, named_groups, new_groups, read_claim
+from spark_jobs.claims import Group, OpenClaim, OpenClaims, named_groups, new_groups
 from spark_jobs.failures import first_line, is_passing
 from spark_jobs.loading import GroupLoader
 from spark_jobs.quarantine import Quarantine
 from spark_jobs.spark_sql import SparkSql
-from spark_jobs.statements import OPEN_CLAIMS
+from spark_jobs.statements import EARLIER_DELIVERIES, OPEN_CLAIMS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -70,27 +70,34 @@ class Loader:
     def run(self) -> LoadResult:
         """Finish every open claim of the batch. Raises where the run itself broke; claims are then left open."""
         try:
-            claimed = self._query(OPEN_CLAIMS)
-            return self._result(self._load(claimed) if claimed else ())
+            claimed = self._open_claims()
+            return self._result(self._load(claimed) if claimed.rows else ())
         except Exception as error:
             if not is_passing(error):
                 raise
             message = f"the run can't go on, and its open claims wait for the next one: {first_line(error)}"
             raise Transient("RUN_BROKE", message) from error
 
-    def _load(self, claimed: Sequence[Row]) -> Sequence[Change]:
-        changes = ClaimChanges(self._sql, self._catalog, str(claimed[0]["lob"]), self._batch_id, self._run_id)
+    def _open_claims(self) -> OpenClaims:
+        rows = self._query(OPEN_CLAIMS)
+        if not rows:
+            return OpenClaims()
+        return OpenClaims(rows, self._query(EARLIER_DELIVERIES, lob=str(rows[0]["lob"])))
+
+    def _load(self, claimed: OpenClaims) -> Sequence[Change]:
+        changes = ClaimChanges(self._sql, self._catalog, str(claimed.rows[0]["lob"]), self._batch_id, self._run_id)
         try:
             quarantine = Quarantine(self._spark, self._sql, self._catalog, self._batch_id)
             groups = GroupLoader(self._spark, self._sql, changes, quarantine, batch_id=self._batch_id, say=self._timed)
-            _Batch(lambda: self._query(OPEN_CLAIMS), changes, groups, self._timed).finish(claimed)
+            _Batch(self._open_claims, changes, groups, self._timed).finish(claimed)
         finally:
             changes.close()
         changes.check()
         return changes.written
 
-    def _query(self, statement: str) -> Sequence[Row]:
-        return self._sql.query(statement.format_map(table_names(self._catalog)), {"batch_id": self._batch_id})
+    def _query(self, statement: str, **parameters: Value) -> Sequence[Row]:
+        known = {"batch_id": self._batch_id, **parameters}
+        return self._sql.query(statement.format_map(table_names(self._catalog)), known)
 
     def _result(self, written: Sequence[Change]) -> LoadResult:
         final = [change for change in written if change.load_status is not FileStatus.CLAIMED]
@@ -111,22 +118,22 @@ class Loader:
 class _Batch:
     """The claims of one batch, from the tracker to their tables."""
 
-    read_open_claims: Callable[[], Sequence[Row]]
+    read_open_claims: Callable[[], OpenClaims]
     changes: ClaimChanges
     groups: GroupLoader
     say: Callable[[str], None]
 
-    def finish(self, rows: Sequence[Row]) -> None:
-        """Load what the rows of `OPEN_CLAIMS` claim, and go on until no claim is left for this run."""
+    def finish(self, claimed: OpenClaims) -> None:
+        """Load what is claimed, and go on until no claim is left for this run."""
         for _ in range(ROUNDS):
-            if not self._load_all(self._take(rows)):
+            if not self._load_all(self._take(claimed)):
                 return
-            rows = self.read_open_claims()
+            claimed = self.read_open_claims()
         raise Transient("CLAIMS_OPEN", "another run of the batch keeps changing its claims; start it again")
 
-    def _take(self, rows: Sequence[Row]) -> list[Group]:
+    def _take(self, claimed: OpenClaims) -> list[Group]:
         """The open claims as groups, each of which has its commit_id in the tracker."""
-        claims = self._without_feedless(rows)
+        claims = self._without_feedless(claimed)
         claims = self._without_skipped(claims)
         named = named_groups(claims)
         # Claims get a commit_id as they are made; those of an earlier release, or made by hand, have none.
@@ -144,11 +151,10 @@ class _Batch:
             return named_groups(self._without_feedless(self.read_open_claims()))
         return named + fresh
 
-    def _without_feedless(self, rows: Sequence[Row]) -> list[OpenClaim]:
+    def _without_feedless(self, claimed: OpenClaims) -> list[OpenClaim]:
         claims: list[OpenClaim] = []
         gone: list[Change] = []
-        for row in rows:
-            claim = read_claim(row)
+        for row, claim in claimed.read():
             if claim is not None:
                 claims.append(claim)
                 continue

@@ -7,24 +7,27 @@ from hub_core.statements import FEED_COLUMNS
 
 _FEED = ", ".join(f"f.{name} AS feed_{name}" for name in FEED_COLUMNS)
 
-# The batch's open claims with their feeds; they are of one LOB, as a load is. `earlier` are the deliveries of the same
-# path to the same table whose rows may still be there: a newer version replaces them. Times are epoch seconds, so that
-# no session's zone matters.
+# The batch's open claims with their feeds; they are of one LOB, as a load is. Times are epoch seconds, so that no
+# session's zone matters.
 OPEN_CLAIMS = f"""
 SELECT c.lob, c.tracker_id, c.source_path, c.file_size, unix_seconds(c.file_modified) AS modified_epoch, c.dest_table,
-       c.config_id, c.commit_id, e.earlier, {_FEED}
+       c.config_id, c.commit_id, {_FEED}
 FROM {{load_tracker}} c
 LEFT JOIN {{file_config}} f ON f.config_id = c.config_id
-LEFT JOIN (
-    SELECT t.lob, t.config_id, t.source_path, t.dest_table, to_json(collect_set(
-               struct(t.tracker_id AS id, t.file_size AS size, unix_seconds(t.file_modified) AS modified))) AS earlier
-    FROM {{load_tracker}} t
-    WHERE t.lob IN (SELECT lob FROM {{load_tracker}} WHERE batch_id = :batch_id AND load_status = 'CLAIMED')
-        AND t.load_status = 'SUCCESS' AND t.row_count > 0
-    GROUP BY t.lob, t.config_id, t.source_path, t.dest_table
-) e ON e.lob = c.lob AND e.config_id = c.config_id AND e.source_path = c.source_path AND e.dest_table = c.dest_table
 WHERE c.batch_id = :batch_id AND c.load_status = 'CLAIMED'
 """  # noqa: S608 — the names are the hub's own constants
+
+# The deliveries of the claims' paths to the same tables whose rows may still be there: a newer version replaces them.
+EARLIER_DELIVERIES = """
+SELECT t.config_id, t.source_path, t.dest_table, t.tracker_id, t.file_size,
+       unix_seconds(t.file_modified) AS modified_epoch
+FROM {load_tracker} t
+LEFT SEMI JOIN (
+    SELECT config_id, source_path, dest_table FROM {load_tracker}
+    WHERE lob = :lob AND batch_id = :batch_id AND load_status = 'CLAIMED'
+) c ON c.config_id = t.config_id AND c.source_path = t.source_path AND c.dest_table = t.dest_table
+WHERE t.lob = :lob AND t.load_status = 'SUCCESS' AND t.row_count > 0
+"""
 
 # Every change of a claim is one of these rows: it is made only where the claim is still as this run saw it, so that
 # two runs of one batch, or a run and its zombie, can't undo each other. Answers with num_updated_rows.

@@ -237,7 +237,7 @@ def test_the_share_of_bad_records_is_told_so_that_a_person_understands() -> None
 
 
 def test_a_newer_version_is_replaced_skipped_or_appended_and_the_same_one_always_replaced() -> None:
-    old = [{"id": "o", "size": 1, "modified": 1}]
+    old = [{"tracker_id": "o", "file_size": 1, "modified_epoch": 1}]
     assert redelivery(OnRedelivery.REPLACE, 2, 2, old) == (("o",), False)
     assert redelivery(OnRedelivery.SKIP, 2, 2, old) == ((), True)
     assert redelivery(OnRedelivery.APPEND, 2, 2, old) == ((), False)
