@@ -26,7 +26,7 @@ from spark_jobs.landing import SparkLanding
 from spark_jobs.loader import Loader
 from spark_jobs.notebook_params import OF_A_REQUEST, read_config, refuse_unknown, request_of, run_id_of, text_of
 from spark_jobs.notebook_plan import Looked, NotebookPlanner, some, still_claimed
-from spark_jobs.notebook_result import BronzeResult, FilesNotLoaded
+from spark_jobs.notebook_result import BronzeResult
 from spark_jobs.spark_sql import SparkSql
 
 if TYPE_CHECKING:
@@ -93,9 +93,7 @@ class BronzeLoader:
             raise
         finally:
             told.close()
-        if any(wanted and result.count(status) for status, wanted in self._fails.items()):
-            raise FilesNotLoaded(result)
-        return result
+        return result.without(*(status for status, fails in self._fails.items() if fails))
 
     def _run(self, began: float) -> BronzeResult:
         sql = SparkSql(self._spark)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from hub_core.feeds import ConfigError
 from hub_core.model import FileOutcome, FileStatus, LoadState
@@ -40,6 +41,12 @@ class BronzeResult:
     def count(self, status: FileStatus) -> int:
         """Files of that status, those that were waited for included."""
         return sum(file.status is status for file in (*self.files, *self.waited))
+
+    def without(self, *statuses: FileStatus) -> Self:
+        """The result; FilesNotLoaded where a file has one of `statuses`."""
+        if any(self.count(status) for status in statuses):
+            raise FilesNotLoaded(self)
+        return self
 
     def __str__(self) -> str:
         counted = f"{len(self.files):,} files, {self.rows:,} rows, {self.seconds:.1f} s"

@@ -1,22 +1,20 @@
 """A spoke's own job on the real stack: it plans as the service does, beside it, and tells what became of each file."""
 
-import csv
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from deltalake_hub.bronze.base_loader import BronzeLoader, FilesNotLoaded
+from deltalake_hub.bronze.base_loader import FilesNotLoaded
 from deltalake_hub.quality import RulesBroken, check
 from hub_core.errors import Broken, Rejected, Transient
-from hub_core.feeds import REQUIRED
-from hub_core.model import Claim, Feed, FileStatus, LoadState, SourceFile
+from hub_core.model import Claim, FileStatus, LoadState, SourceFile
 from spark_jobs.landing import SparkLanding
 from spark_jobs.loader import Loader
 from tests.lake import Lake
+from tests.spoke import Spoke
 
 pytestmark = pytest.mark.stack
 
@@ -24,31 +22,6 @@ pytestmark = pytest.mark.stack
 @pytest.fixture(autouse=True)
 def writes_are_atomic(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUB_SETTLE_SECONDS", "0")
-
-
-class Spoke:
-    """One LOB with a CSV of its own, and what its notebook says."""
-
-    def __init__(self, lake: Lake, directory: Path) -> None:
-        self.lake = lake
-        self.lob = "nb" + uuid4().hex[:8]
-        self.said: list[str] = []
-        self._csv = directory / f"{self.lob}_config.csv"
-
-    def feed(self, name: str, **options: Any) -> Feed:
-        own = {"lob": self.lob, "dest_schema": f"{self.lob}_bronze"}
-        return self.lake.feed(f"{name}_{self.lob}", **{**own, **options})
-
-    def configure(self, *feeds: Feed) -> None:
-        columns = (*REQUIRED, "max_reject_percent", "on_redelivery")
-        with self._csv.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows([getattr(feed, name) for name in columns] for feed in feeds)
-
-    def loader(self, params: dict[str, object] | None = None, **options: Any) -> BronzeLoader:
-        given = {"catalog": self.lake.catalog, **(params or {})}
-        return BronzeLoader(self.lake.spark, str(self._csv), given, say=self.said.append, **options)
 
 
 @pytest.fixture
@@ -84,33 +57,30 @@ def test_params_select_feeds_and_files_and_force_replaces(spoke: Spoke) -> None:
     for feed in (one, two):
         spoke.lake.put(feed, "sales_20200101.csv", "id\n1\n")
         spoke.lake.put(feed, "sales_20200202.csv", "id\n2\n")
-    by_date = spoke.loader({"subcategory": "other", "begin_date": "2020-02-01", "end_date": "2020-02-28"}).run()
-    assert [(file.file_name, file.dest_table) for file in by_date.files] == [("sales_20200202.csv", two.table)]
-    by_name = spoke.loader({"category": one.category, "file_name": "sales_20200101.csv"}).run()
-    assert [file.dest_table for file in by_name.files] == [one.table]
-    forced = spoke.loader({"category": one.category, "file_name": "sales_20200101.csv", "force": "true"}).run()
+    by_date = {"subcategory": "other", "begin_date": "2020-02-01", "end_date": "2020-02-28"}
+    first = spoke.loader(by_date).run()
+    assert [(file.file_name, file.dest_table) for file in first.files] == [("sales_20200202.csv", two.table)]
+    forced = spoke.loader({"category": two.category, "file_name": "sales_20200202.csv", "force": "true"}).run()
     assert [(file.attempt, file.row_count) for file in forced.files] == [(2, 1)]
-    assert spoke.lake.rows(one, "id") == [("1",)]
+    assert spoke.lake.rows(two, "id") == [("2",)]
     with pytest.raises(Rejected, match="no active feed matches"):
         spoke.loader({"subcategory": "unknown"}).run()
 
 
-def test_a_failed_file_fails_the_task_and_a_quarantined_one_only_where_asked(spoke: Spoke) -> None:
+def test_a_failed_file_fails_the_task_with_the_table_unless_told_otherwise(spoke: Spoke) -> None:
     good, torn = spoke.feed("good"), spoke.feed("torn")
     spoke.configure(good, torn)
     spoke.lake.put(good, "a.csv", "id\n1\n")
-    spoke.lake.put(torn, "b.csv", "id,name\n1\n")
-    result = spoke.loader().run()
-    assert (result.state, result.count(FileStatus.QUARANTINED)) == (LoadState.PARTIAL, 1)
-    assert "TOO_MANY_REJECTS" in str(result)
-    with pytest.raises(FilesNotLoaded) as raised:
-        spoke.loader({"force": True}, fail_on_quarantined=True).run()
-    assert raised.value.result.count(FileStatus.SUCCESS) == 1
-    spoke.lake.put(good, "c.csv", b"\x00\x01\x02 not gzip")
-    spoke.lake.put(good, "d.csv.gz", b"not gzip at all")
-    with pytest.raises(FilesNotLoaded, match=r"d\.csv\.gz +FAILED +UNREADABLE_FILE"):
+    spoke.lake.put(good, "b.csv.gz", b"not gzip at all")
+    spoke.lake.put(torn, "c.csv", "id,name\n1\n")
+    with pytest.raises(FilesNotLoaded, match=r"b\.csv\.gz +FAILED +UNREADABLE_FILE") as raised:
         spoke.loader().run()
-    assert spoke.loader({"file_name": "d.csv.gz"}, fail_on_failed=False).run().state is LoadState.FAILED
+    result = raised.value.result
+    assert [result.count(status) for status in (FileStatus.SUCCESS, FileStatus.FAILED, FileStatus.QUARANTINED)] == [
+        1
+    ] * 3
+    assert "TOO_MANY_REJECTS" in str(result)
+    assert spoke.loader(fail_on_failed=False).run().state is LoadState.FAILED
 
 
 def test_a_task_that_is_tried_again_goes_on_with_its_own_claims(spoke: Spoke, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,44 +134,6 @@ def test_it_waits_for_what_another_load_has_claimed_and_tells_of_it(
     assert (result.state, result.files) == (LoadState.EMPTY, ())
     assert [(file.file_name, file.status) for file in result.waited] == [("theirs.csv", FileStatus.SUCCESS)]
     assert any(f"waiting for 1 files that are claimed by {theirs}" in line for line in spoke.said)
-
-
-def test_a_newer_version_of_what_it_waited_for_is_its_own(
-    spoke: Spoke, monkeypatch: pytest.MonkeyPatch, next_second: Callable[[], None], session: Callable[[], Any]
-) -> None:
-    monkeypatch.setattr("spark_jobs.notebook.LOOK_SECONDS", 0.5)
-    feed = spoke.feed("one")
-    spoke.configure(feed)
-    spoke.lake.put(feed, "a.csv", "id\n1\n")
-    spoke.lake.sync(feed)
-    old = spoke.lake.claim(feed)
-    next_second()
-    spoke.lake.put(feed, "a.csv", "id\n1\n2\n")
-    service = threading.Timer(3, Loader(session(), spoke.lake.catalog, old).run)
-    service.start()
-    with pytest.raises(FilesNotLoaded) as raised:  # the old version is gone: FILE_CHANGED, in the other load
-        spoke.loader(wait_minutes=2).run()
-    service.join()
-    result = raised.value.result
-    assert [(file.status, file.row_count) for file in result.files] == [(FileStatus.SUCCESS, 2)]
-    assert [file.error_code for file in result.waited] == ["FILE_CHANGED"]
-    assert spoke.lake.rows(feed, "id") == [("1",), ("2",)]
-
-
-def test_two_notebooks_at_once_load_each_file_once(spoke: Spoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spark_jobs.notebook.LOOK_SECONDS", 0.5)
-    feed = spoke.feed("one")
-    spoke.configure(feed)
-    for n in range(5):
-        spoke.lake.put(feed, f"{n}.csv", f"id\n{n}\n")
-    results = []
-    threads = [threading.Thread(target=lambda: results.append(spoke.loader().run())) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sum(len(result.files) for result in results) == 5
-    assert spoke.lake.rows(feed, "id") == [(str(n),) for n in range(5)]
 
 
 def test_a_bad_row_of_the_csv_is_said_and_the_others_load(spoke: Spoke) -> None:

@@ -1,6 +1,7 @@
 """What a notebook is given and what it shows: parameters, the CSV's place, widgets, the environment, the result."""
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -164,6 +165,14 @@ class TestResult:
     def test_what_was_waited_for_counts(self) -> None:
         assert self.RESULT.count(FileStatus.QUARANTINED) == 1
         assert (self.RESULT.rows, self.RESULT.rejected) == (1_234, 0)
+
+    def test_only_what_should_fail_the_task_does(self) -> None:
+        assert self.RESULT.without() is self.RESULT
+        for status in (FileStatus.FAILED, FileStatus.QUARANTINED):
+            with pytest.raises(FilesNotLoaded) as raised:
+                self.RESULT.without(status)
+            assert raised.value.result is self.RESULT
+        assert replace(self.RESULT, waited=()).without(FileStatus.QUARANTINED).files == self.RESULT.files
 
     def test_the_tasks_error_shows_the_table(self) -> None:
         assert "c.csv" in str(FilesNotLoaded(self.RESULT))
