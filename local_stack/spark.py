@@ -122,6 +122,8 @@ class Spark:
             "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
             "spark.sql.warehouse.dir": str(here / "warehouse"),
             "spark.sql.session.timeZone": "UTC",
+            # 100 by default, which the statements of one load fill: each would be compiled anew.
+            "spark.sql.codegen.cache.maxEntries": "5000",
             # With Delta's extension, parameters of MERGE, UPDATE and INSERT stay unbound without it.
             "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
             # The defaults, 200 and 50, are for clusters: here a first Delta query takes 20 s with them.

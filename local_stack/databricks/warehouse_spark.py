@@ -32,9 +32,6 @@ from local_stack.databricks.warehouse_parameters import Parameter
 _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
-    # Statements here are small: they are done before code for them is generated and compiled. Photon has none either.
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
 # A query for certain; anything else (WITH may begin an INSERT) is offered to Spark as a command first.
 _QUERY = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(?:SELECT|VALUES)\b", re.IGNORECASE | re.DOTALL)
