@@ -264,40 +264,63 @@ def test_a_csv_with_a_bad_row_is_not_put(tmp_path: Path) -> None:
 
 def test_pip_installs_from_the_feed_and_nobody_else_can_read_the_token(wheel: Path, tmp_path: Path) -> None:
     token = "pat/with:odd@signs%"
-    config = tmp_path / "etc" / "pip.conf"
-    config.parent.mkdir()
-    config.write_text("[global]\n")
-    config.chmod(0o644)
+    config, netrc = tmp_path / "etc" / "pip.conf", tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1\n  login old\n  password old\nmachine other login a password b\n")
     with index_server(wheel.parent, token) as url:
-        env = {"ADO_PAT": token, "HUB_FEED_URL": f"{url}simple/", "PIP_CONFIG_FILE": str(config)}
+        env = {
+            "ADO_PAT": token,
+            "HUB_FEED_URL": f"{url}simple/",
+            "PIP_CONFIG_FILE": str(config),
+            "HOME": str(tmp_path),
+        }
         done = run("configure_pip.sh", env=env)
         assert done.returncode == 0, done.stderr
-        assert token not in done.stdout + done.stderr
-        assert stat.S_IMODE(config.stat().st_mode) == 0o600
-        assert [one.name for one in config.parent.iterdir()] == ["pip.conf"]
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-d", tmp_path / "got", "deltalake-hub"]
+        assert token not in done.stdout + done.stderr + config.read_text()
+        assert stat.S_IMODE(netrc.stat().st_mode) == 0o600
+        signed_in = f"machine 127.0.0.1 login build password {token}"
+        assert netrc.read_text().splitlines() == [signed_in, "machine other login a password b"]
         bare = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PIP_CONFIG_FILE": str(config)}
-        subprocess.run(command, env=bare, check=True, capture_output=True)
-    assert (tmp_path / "got" / wheel.name).read_bytes() == wheel.read_bytes()
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-input",
+            "--no-deps",
+            "--no-cache-dir",
+            "deltalake-hub",
+        ]
+        # As it is configured, and as a cluster installs a library that has a `repo`.
+        for folder, options in (("plain", []), ("by-repo", ["--index-url", f"{url}simple/"])):
+            downloaded = [*command, "-d", tmp_path / folder, *options]
+            subprocess.run(downloaded, env=bare, check=True, capture_output=True)
+            assert (tmp_path / folder / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_a_spokes_script_is_the_hubs() -> None:
+    ours = (SCRIPTS / "configure_pip.sh").read_bytes()
+    assert (ROOT / "examples" / "spoke_falcon" / "scripts" / "configure_pip.sh").read_bytes() == ours
 
 
 def test_where_no_variable_has_the_token_it_is_read_from_the_secret_scope(databricks: Recorded, tmp_path: Path) -> None:
     databricks.answers(json.dumps({"key": "ado-pat", "value": base64.b64encode(b"from-the-scope").decode()}))
     config = tmp_path / "pip.conf"
     feed = "https://pkgs.dev.azure.com/company/_packaging/deltalake-artifacts/pypi/simple/"
-    env = {"PIP_CONFIG_FILE": str(config)}
+    env = {"PIP_CONFIG_FILE": str(config), "HOME": str(tmp_path)}
     done = run("configure_pip.sh", feed, env=env, path=databricks.program.parent)
     assert done.returncode == 0, done.stderr
     assert [call.argv for call in databricks.calls] == [
         ["secrets", "get-secret", "ado-artifacts", "ado-pat", "--output", "json"]
     ]
-    index = "index-url = https://build:from-the-scope@pkgs.dev.azure.com/company/_packaging/deltalake-artifacts/pypi/simple/"
-    assert index in config.read_text()
+    assert config.read_text() == f"[global]\nindex-url = {feed}\n"
+    line = "machine pkgs.dev.azure.com login build password from-the-scope\n"
+    assert (tmp_path / ".netrc").read_text() == line
 
 
 def test_a_secret_that_cannot_be_read_leaves_pip_as_it_was(databricks: Recorded, tmp_path: Path) -> None:
     databricks.fails_with("get-secret")
     env = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "HUB_FEED_URL": "https://feed.example/simple/"}
+    env["HOME"] = str(tmp_path)
     assert run("configure_pip.sh", env=env, path=databricks.program.parent).returncode != 0
     assert not (tmp_path / "pip.conf").exists()
 

@@ -71,7 +71,8 @@ def feed() -> Iterator[str]:
 
 
 def install(config: Path, target: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": str(config), "NO_PROXY": "127.0.0.1"}
+    home = {"HOME": str(config.parent), "PIP_CONFIG_FILE": str(config)}
+    environment = {"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1", **home}
     command = [sys.executable, "-m", "pip", "install", "--no-input", "--no-cache-dir", "--no-deps", "--retries", "0"]
     command += ["--disable-pip-version-check", "--target", str(target), *options, "toy-hub==1.0"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
@@ -80,7 +81,8 @@ def install(config: Path, target: Path, *options: str) -> subprocess.CompletedPr
 @pytest.mark.parametrize("with_repo", [True, False])
 def test_pip_installs_from_the_feed_once_the_init_script_has_run(tmp_path: Path, feed: str, *, with_repo: bool) -> None:
     config = tmp_path / "pip.conf"
-    environment = {"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": str(config), "HUB_FEED_URL": feed, "ADO_PAT": TOKEN}
+    home = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(config)}
+    environment = {"PATH": os.environ["PATH"], "HUB_FEED_URL": feed, "ADO_PAT": TOKEN, **home}
     script = ["bash", str(FALCON / "scripts" / "configure_pip.sh")]
     said = subprocess.run(script, env=environment, capture_output=True, text=True, check=True)
     assert TOKEN not in said.stdout + said.stderr

@@ -1,28 +1,67 @@
 #!/usr/bin/env bash
-# Cluster init script: lets pip on the cluster install from the Azure Artifacts feed.
+# Let pip install from an Azure Artifacts feed: as a cluster's init script, or on a machine where the Databricks CLI is
+# signed in. FEED_URL (default: HUB_FEED_URL) is the feed's index, …/deltalake-artifacts/pypi/simple/.
 #
-# The job clusters set two variables: HUB_FEED_URL, the feed's index, and ADO_PAT, a personal access token with the right
-# Packaging (Read), from the secret scope ado-artifacts, key ado-pat. The token goes into pip's configuration
-# (PIP_CONFIG_FILE; default: /etc/pip.conf), and nowhere else: not to the output, not into a command's arguments.
+# The token, with the right Packaging (Read), is ADO_PAT, which a cluster's spark_env_vars take from the secret scope
+# ado-artifacts, key ado-pat; otherwise the Databricks CLI reads it there. The feed goes into pip's configuration
+# (PIP_CONFIG_FILE; default: /etc/pip.conf for root, else the user's own), the token into ~/.netrc, which nobody but the
+# owner may read, and nowhere else: not to the output, not into a command's arguments. By .netrc pip is signed in also
+# where a library names the feed as its `repo`, which makes pip forget the configured index and its credentials.
 set -euo pipefail
 set +x
-
-if [[ ! ${HUB_FEED_URL:-} =~ ^https?://[^@[:space:]]+$ ]]; then
-    echo "configure_pip.sh: HUB_FEED_URL must be the feed's URL, without credentials: '${HUB_FEED_URL:-}'" >&2
+if [ $# -gt 1 ]; then
+    echo "usage: configure_pip.sh [FEED_URL]" >&2
     exit 2
 fi
-if [[ ! ${ADO_PAT:-} =~ ^[A-Za-z0-9._~-]+$ ]]; then
-    echo "configure_pip.sh: ADO_PAT is no token; is the key ado-pat in the secret scope ado-artifacts?" >&2
+feed=${1:-${HUB_FEED_URL:-}}
+if [[ ! $feed =~ ^https?://[^@]+$ ]]; then
+    echo "configure_pip.sh: the feed's URL (FEED_URL or HUB_FEED_URL) must be http(s) and without credentials: '$feed'" >&2
+    exit 2
+fi
+if [ -z "${ADO_PAT:-}" ]; then
+    # The answer is JSON with the value in base64.
+    ADO_PAT=$(databricks secrets get-secret ado-artifacts ado-pat --output json |
+        python3 -c 'import base64, json, sys; print(base64.b64decode(json.load(sys.stdin)["value"]).decode())')
+fi
+export ADO_PAT
+if [[ ! $ADO_PAT =~ ^[^[:space:]\"]+$ ]]; then
+    echo "configure_pip.sh: the token is empty, or holds what no token does" >&2
     exit 2
 fi
 
-config=${PIP_CONFIG_FILE:-/etc/pip.conf}
-signed_in="${HUB_FEED_URL%%://*}://build:$ADO_PAT@${HUB_FEED_URL#*://}"
-# Both lines are needed. A library with a `repo` is installed with --index-url, which takes the place of index-url and of
-# its token; pip then finds the token at the extra index, the same feed. As index-url the feed keeps all other
-# installations from the public index, which reaches through the feed as its upstream source.
-# Databricks installs libraries as a user other than root, who must read this; the cluster is one principal's alone.
+config=${PIP_CONFIG_FILE:-}
+if [ -z "$config" ]; then
+    if [ "$(id -u)" -eq 0 ]; then config=/etc/pip.conf; else config=${XDG_CONFIG_HOME:-${HOME:?}/.config}/pip/pip.conf; fi
+fi
 mkdir -p "$(dirname "$config")"
-umask 022
-printf '[global]\nindex-url = %s\nextra-index-url = %s\n' "$signed_in" "$signed_in" >"$config"
-echo "pip installs from $HUB_FEED_URL: $config"
+printf '[global]\nindex-url = %s\n' "$feed" >"$config"
+chmod 644 "$config"
+
+# One line for the feed's host, in place of an earlier entry; the new file takes the old one's place in one go.
+# A cluster may install libraries as a user of that name, who then needs the token too.
+signed_in() {
+    FEED=$feed NETRC_FILE=$1/.netrc python3 - <<'PYTHON'
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+file, host = Path(os.environ["NETRC_FILE"]), urlsplit(os.environ["FEED"]).hostname
+text = file.read_text() if file.exists() else ""
+others = re.sub(rf"(?ms)^\s*machine\s+{re.escape(host)}\s.*?(?=^\s*(?:machine|default|macdef)\b|\Z)", "", text)
+made = file.with_name(f".netrc.{os.getpid()}")
+made.touch(mode=0o600)
+# In front: what comes after a `default` is never looked at.
+made.write_text(f"machine {host} login build password {os.environ['ADO_PAT']}\n{others}")
+if os.getuid() == 0:
+    owner = file.parent.stat()
+    os.chown(made, owner.st_uid, owner.st_gid)
+made.replace(file)
+PYTHON
+}
+home=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
+signed_in "$home"
+if [ "$(id -u)" -eq 0 ] && home=$(getent passwd libraries | cut -d: -f6) && [ -d "$home" ]; then
+    signed_in "$home"
+fi
+echo "pip installs from $feed: $config"

@@ -3,7 +3,6 @@
 import os
 import stat
 import subprocess
-from configparser import ConfigParser
 from pathlib import Path
 
 from conftest import ROOT
@@ -13,7 +12,8 @@ TOKEN = "not-a-token-but-secret"
 
 
 def run(config: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": str(config), **variables}
+    home = {"HOME": str(config.parent), "PIP_CONFIG_FILE": str(config)}
+    environment = {"PATH": os.environ["PATH"], **home, **variables}
     command = ["bash", *options, str(ROOT / "scripts" / "configure_pip.sh")]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
@@ -21,11 +21,10 @@ def run(config: Path, *options: str, **variables: str) -> subprocess.CompletedPr
 def test_pip_is_signed_in_to_the_feed_and_to_nothing_else(tmp_path: Path) -> None:
     answer = run(tmp_path / "pip.conf", HUB_FEED_URL=FEED, ADO_PAT=TOKEN)
     assert answer.returncode == 0, answer.stderr
-    config = ConfigParser(interpolation=None)
-    config.read(tmp_path / "pip.conf")
-    signed_in = FEED.replace("https://", f"https://build:{TOKEN}@")
-    assert dict(config["global"]) == {"index-url": signed_in, "extra-index-url": signed_in}
-    assert stat.S_IMODE((tmp_path / "pip.conf").stat().st_mode) == 0o644
+    assert (tmp_path / "pip.conf").read_text() == f"[global]\nindex-url = {FEED}\n"
+    netrc = tmp_path / ".netrc"
+    assert netrc.read_text() == f"machine pkgs.example.com login build password {TOKEN}\n"
+    assert stat.S_IMODE(netrc.stat().st_mode) == 0o600
 
 
 def test_the_token_is_not_printed_even_while_bash_traces(tmp_path: Path) -> None:
