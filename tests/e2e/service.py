@@ -23,7 +23,7 @@ from hub_core.messages import LoadMessage
 from hub_core.model import Trigger
 from hub_core.request import LoadRequest
 from hub_core.settings import Settings
-from local_stack.stack import Stack
+from local_stack.stack import Addresses
 from tests.unit.doubles import HEADER
 
 FINAL = {"SUCCESS", "PARTIAL", "FAILED", "CANCELED", "EMPTY"}
@@ -33,7 +33,7 @@ FINAL = {"SUCCESS", "PARTIAL", "FAILED", "CANCELED", "EMPTY"}
 class Service:
     """One LOB of its own on the stack."""
 
-    stack: Stack
+    stack: Addresses
     sql: WarehouseSql
     hub: Hub
     lob: str = field(default_factory=lambda: f"lob{uuid.uuid4().hex[:10]}")
@@ -152,7 +152,7 @@ class Service:
 
 
 @contextmanager
-def service_on(stack: Stack) -> Iterator[Service]:
+def service_on(stack: Addresses) -> Iterator[Service]:
     """A LOB of its own on a stack that is up."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in stack.app_environment().items():

@@ -59,6 +59,8 @@ IN_PASSING = {
     "hubctl files": RUNBOOK,
     "hubctl loads": f"{SERVICE}loads_stops_at_the_limit_and_all_follows_every_page",
     "hubctl migrate": "tests/unit/test_migrate.py::test_again_and_again_does_no_harm",
+    "hubctl up": "tests/e2e/test_two_stacks.py::"
+    "test_a_new_spoke_on_a_stack_of_its_own_loads_a_file_and_another_stack_knows_nothing_of_it",
     "hubctl spoke new": "tests/spokes/test_new_spoke.py::test_its_tests_pass_as_they_are",
 }
 """What sentences name, whatever its arguments → a test that runs it."""
