@@ -71,6 +71,22 @@ def spark(parts: Stack) -> Iterator["SparkSession"]:
         yield spark
 
 
+@pytest.fixture
+def new_session(parts: Stack, spark: "SparkSession") -> Iterator[Callable[[], Any]]:
+    """Makes a Spark session that is neither the test's nor another load's."""
+    from pyspark.sql.connect.session import SparkSession
+
+    made: list[Any] = []
+
+    def make() -> Any:
+        made.append(SparkSession.builder.remote(parts.spark_remote).create())
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
 @pytest.fixture(scope="session")
 def stack(parts: Stack) -> Stack:
     """The whole service, up, its tables made."""

@@ -1,7 +1,7 @@
 """Notebooks that meet other loads at the same files."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,6 @@ import pytest
 
 from deltalake_hub.bronze.base_loader import FilesNotLoaded
 from hub_core.model import FileStatus
-from local_stack.stack import Stack
 from spark_jobs.loader import Loader
 from tests.lake import Lake, next_second
 from tests.spoke import Spoke
@@ -22,23 +21,7 @@ def spoke(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spoke:
     return Spoke(lake, tmp_path)
 
 
-@pytest.fixture
-def other_session(parts: Stack, lake: Lake) -> Iterator[Callable[[], Any]]:
-    """Makes a Spark session of another load's."""
-    from pyspark.sql.connect.session import SparkSession
-
-    made: list[Any] = []
-
-    def make() -> Any:
-        made.append(SparkSession.builder.remote(parts.spark_remote).create())
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.stop()
-
-
-def test_a_newer_version_of_what_it_waited_for_is_its_own(spoke: Spoke, other_session: Callable[[], Any]) -> None:
+def test_a_newer_version_of_what_it_waited_for_is_its_own(spoke: Spoke, new_session: Callable[[], Any]) -> None:
     feed = spoke.feed("one")
     spoke.configure(feed)
     spoke.lake.put(feed, "a.csv", "id\n1\n")
@@ -46,7 +29,7 @@ def test_a_newer_version_of_what_it_waited_for_is_its_own(spoke: Spoke, other_se
     old = spoke.lake.claim(feed)
     next_second()
     spoke.lake.put(feed, "a.csv", "id\n1\n2\n")
-    service = threading.Timer(3, Loader(other_session(), spoke.lake.catalog, old).run)
+    service = threading.Timer(3, Loader(new_session(), spoke.lake.catalog, old).run)
     service.start()
     with pytest.raises(FilesNotLoaded) as raised:  # the old version is gone: FILE_CHANGED, in the other load
         spoke.loader(wait_minutes=2).run()

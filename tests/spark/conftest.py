@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from local_stack.stack import Stack
 from tests import lake as lakes
 from tests.lake import Lake
 
@@ -20,19 +19,3 @@ def lake(parts: Any, spark: Any) -> Iterator[Lake]:
 def next_second() -> Callable[[], None]:
     """Wait until a file written now has another modification time than one written before."""
     return lakes.next_second
-
-
-@pytest.fixture
-def session(parts: Stack, lake: Lake) -> Iterator[Callable[[], Any]]:
-    """Makes a Spark session that is neither the test's nor another load's."""
-    from pyspark.sql.connect.session import SparkSession
-
-    made: list[Any] = []
-
-    def make() -> Any:
-        made.append(SparkSession.builder.remote(parts.spark_remote).create())
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.stop()

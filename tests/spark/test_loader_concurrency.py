@@ -55,11 +55,11 @@ class Spans:
 
 
 @pytest.fixture
-def load_at_once(lake: Lake, session: Callable[[], Any]) -> Callable[[Sequence[str]], None]:
+def load_at_once(lake: Lake, new_session: Callable[[], Any]) -> Callable[[Sequence[str]], None]:
     """Loads batches at once, each in a session of its own."""
 
     def load(batches: Sequence[str]) -> None:
-        loaders = [Loader(session(), lake.catalog, batch) for batch in batches]
+        loaders = [Loader(new_session(), lake.catalog, batch) for batch in batches]
         with ThreadPoolExecutor(len(loaders)) as pool:
             for done in [pool.submit(loader.run) for loader in loaders]:
                 done.result()
@@ -180,7 +180,7 @@ class Reader:
 
 
 def test_a_reader_sees_the_old_rows_of_a_redelivered_file_or_the_new_ones_and_nothing_else(
-    lake: Lake, session: Callable[[], Any], next_second: Callable[[], None]
+    lake: Lake, new_session: Callable[[], Any], next_second: Callable[[], None]
 ) -> None:
     feed = lake.feed("watched")
     lake.sync(feed)
@@ -190,7 +190,10 @@ def test_a_reader_sees_the_old_rows_of_a_redelivered_file_or_the_new_ones_and_no
     next_second()
     lake.put(feed, "again.csv", "id,name\n" + "1,new\n" * 900)
     newer = lake.claim(feed)
-    seen = [_watched(lake, session(), feed, newer), _watched(lake, session(), feed, lake.claim(feed, attempt=2))]
+    seen = [
+        _watched(lake, new_session(), feed, newer),
+        _watched(lake, new_session(), feed, lake.claim(feed, attempt=2)),
+    ]
     assert [Counter(name for _, name, _ in rows) for rows in seen] == [{"new": 900, "other": 1}] * 2
 
 

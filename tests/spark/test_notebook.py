@@ -115,7 +115,7 @@ def test_a_batch_that_is_planned_already_is_loaded_without_the_csv(spoke: Spoke)
 
 
 def test_it_waits_for_what_another_load_has_claimed_and_tells_of_it(
-    spoke: Spoke, monkeypatch: pytest.MonkeyPatch, session: Callable[[], Any]
+    spoke: Spoke, monkeypatch: pytest.MonkeyPatch, new_session: Callable[[], Any]
 ) -> None:
     monkeypatch.setattr("spark_jobs.notebook.LOOK_SECONDS", 0.5)
     feed = spoke.feed("one")
@@ -127,7 +127,7 @@ def test_it_waits_for_what_another_load_has_claimed_and_tells_of_it(
     with pytest.raises(Transient, match=f"1 due files are still claimed by {theirs}"):
         spoke.loader(wait_minutes=0).run()
     assert spoke.lake.rows(feed, "id") == [("2",)]
-    service = threading.Timer(3, Loader(session(), spoke.lake.catalog, theirs).run)
+    service = threading.Timer(3, Loader(new_session(), spoke.lake.catalog, theirs).run)
     service.start()
     result = spoke.loader(wait_minutes=2).run()
     service.join()
