@@ -1,17 +1,21 @@
-"""`POST loads` and `GET loads/{id}` against an empty function in the same host; import and indexing."""
+"""`POST loads` and `GET loads/{id}` against an empty function in the same host, also by many callers; indexing."""
 
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
 from benchmarks.bench import LOB, Bench, BenchFeed
-from benchmarks.results import Result, at_most, told
+from benchmarks.results import Result, at_least, at_most, told
 
 CALLS = 300
+CALLERS = 50
+CALLS_AT_ONCE = 2_000
 _INDEXING = """
 import sys, time
 start = time.perf_counter()
@@ -45,6 +49,7 @@ def measure(bench: Bench) -> list[Result]:
                 start = time.perf_counter()
                 call().raise_for_status()
                 times[name].append((time.perf_counter() - start) * 1000)
+        rates = {path: _rate(bench, path) for path in ("/api/health", f"/api/loads/{load_id}")}
     finally:
         bench.stack.stop("functions")
         del bench.stack.settings["AzureWebJobs.plan_load.Disabled"]
@@ -55,7 +60,33 @@ def measure(bench: Bench) -> list[Result]:
         at_most(f"latency: {name} / an empty function", p50[name] / empty, "ratio", 3)
         for name in ("POST loads", "GET loads/{id}")
     ]
+    empty_rate, get_rate = rates.values()
+    results += [
+        told(f"callers: an empty function, {CALLERS} at once", empty_rate, "calls/s"),
+        told(f"callers: GET loads/{{id}}, {CALLERS} at once", get_rate, "calls/s"),
+        at_least("callers: GET loads/{id} / an empty function", get_rate / empty_rate, "ratio", 0.5),
+    ]
     return [*results, at_most("start: import and index the app, median of 5", _indexing(), "s", 1.5)]
+
+
+def _rate(bench: Bench, path: str) -> float:
+    """Calls a second by `CALLERS` callers at once, each on a connection of its own that it keeps."""
+    begin = threading.Barrier(CALLERS + 1)
+
+    def ask(_: int) -> None:
+        with httpx.Client(base_url=bench.stack.functions_url, headers=bench.http.headers, timeout=120) as http:
+            http.get(path).raise_for_status()
+            begin.wait(60)
+            for _ in range(CALLS_AT_ONCE // CALLERS):
+                http.get(path).raise_for_status()
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        asking = [pool.submit(ask, number) for number in range(CALLERS)]
+        begin.wait(60)
+        start = time.perf_counter()
+        for one in asking:
+            one.result()
+        return CALLS_AT_ONCE / (time.perf_counter() - start)
 
 
 def _indexing() -> float:

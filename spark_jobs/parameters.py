@@ -30,8 +30,12 @@ class WidgetManager:
 
 
 def _notebooks_dbutils() -> Any:
-    """`dbutils` as Databricks puts it among a notebook's names, which are those of `__main__`; None elsewhere."""
-    return getattr(sys.modules.get("__main__"), "dbutils", None)
+    """`dbutils` as Databricks puts it among a notebook's names, those of `__main__` or of IPython; None elsewhere."""
+    found = getattr(sys.modules.get("__main__"), "dbutils", None)
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    if found is None and get_ipython is not None and (shell := get_ipython()) is not None:
+        return shell.user_ns.get("dbutils")
+    return found
 
 
 def _parsed(arguments: Sequence[str]) -> dict[str, str]:

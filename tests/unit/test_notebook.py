@@ -1,6 +1,7 @@
 """What a notebook is given and what it shows: parameters, the CSV's place, widgets, the environment, the result."""
 
 import logging
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,6 +108,14 @@ class TestWidgets:
         widgets = WidgetManager(dbutils, ["--a=argument", "--b=argument", "--c", "spaced", "--d="])
         assert [widgets.get(name) for name in "abcde"] == ["widget", "argument", "spaced", None, None]
         assert widgets.get("d", "default") == "default"
+
+    @pytest.mark.parametrize("place", ["__main__", "IPython"])
+    def test_the_notebooks_own_dbutils_is_found(self, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        dbutils = SimpleNamespace(widgets=SimpleNamespace(getAll=lambda: {"category": "falcon"}))
+        shell = SimpleNamespace(user_ns={"dbutils": dbutils})
+        modules = {"__main__": SimpleNamespace(dbutils=dbutils), "IPython": SimpleNamespace(get_ipython=lambda: shell)}
+        monkeypatch.setitem(sys.modules, place, modules[place])
+        assert WidgetManager(arguments=[]).get("category") == "falcon"
 
     def test_without_widgets_the_processs_arguments_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sys.argv", ["notebook.py", "--category", "falcon", "stray", "--flag"])
