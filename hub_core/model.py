@@ -209,7 +209,6 @@ class Batch:
     run_id: str | None
     """The run that its claims name, if they do."""
     claimed_at: datetime
-    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,7 +216,7 @@ class Planner:
             held = self.loads.get(batch_id)
             if held is None:
                 now = self.clock()
-                self.loads.insert(adopted(Batch(batch_id, run_id, now, now), lob, now))
+                self.loads.insert(adopted(Batch(batch_id, run_id, now), lob, now))
                 waits_on.append(batch_id)
             elif held.load.state.is_final:
                 self._put_up_for_release(held)

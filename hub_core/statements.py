@@ -137,7 +137,7 @@ SELECT DISTINCT batch_id FROM {load_tracker} WHERE lob = :lob AND run_id = :run_
 
 # Batches that have claimed something since :since, with the run that their claims name.
 RECENT_BATCHES = """
-SELECT batch_id, max(run_id) AS run_id, min(load_timestamp) AS claimed_at, max(updated_ts) AS updated_at
+SELECT batch_id, max(run_id) AS run_id, min(load_timestamp) AS claimed_at
 FROM {load_tracker} WHERE lob = :lob AND load_timestamp >= :since GROUP BY batch_id
 """
 

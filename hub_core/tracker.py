@@ -67,10 +67,7 @@ class SqlTracker:
     def recent_batches(self, lob: str, since: datetime) -> list[Batch]:
         """See `Tracker.recent_batches`."""
         rows = self._query(statements.RECENT_BATCHES, lob=lob, since=since)
-        return [
-            Batch(str(row["batch_id"]), _text(row["run_id"]), _moment(row["claimed_at"]), _moment(row["updated_at"]))
-            for row in rows
-        ]
+        return [Batch(str(row["batch_id"]), _text(row["run_id"]), _moment(row["claimed_at"])) for row in rows]
 
     def outcome(self, batch_id: str) -> Outcome:
         """See `Tracker.outcome`."""

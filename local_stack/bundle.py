@@ -47,6 +47,11 @@ def bundle_jobs(
     ]
 
 
+def job_keys(root: Path) -> list[str]:
+    """The keys of all the bundle's jobs, in the order of its files; BundleError where there is no bundle."""
+    return [key for key, _ in _jobs(root, _read(root / BUNDLE))]
+
+
 def _read(path: Path) -> Settings:
     try:
         read = yaml.safe_load(path.read_text("utf-8"))

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hub_core.feeds import is_lob
 from hub_core.paths import parse_abfss
-from local_stack.bundle import BUNDLE, BundleError, bundle_jobs
+from local_stack.bundle import BundleError, bundle_jobs, job_keys
 
 FIRST_JOB_ID = 2001
 CONFIGS = "configs/bronze"
@@ -47,9 +45,7 @@ def install(source: Path, directory: Path, landing_root: str, catalog: str, firs
     shutil.copytree(source, directory, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", ".pytest_cache"))
     config = directory / CONFIGS / f"{lob}{_SUFFIX}"
     config.write_text(localized(config.read_text("utf-8"), landing_root), "utf-8")
-    included = [directory / BUNDLE, *sorted(directory.glob("resources/*.yml"))]
-    keys = [key for path in included for key in _job_keys(path)]
-    job_ids = {key: first_job_id + number for number, key in enumerate(keys)}
+    job_ids = {key: first_job_id + number for number, key in enumerate(job_keys(directory))}
     export = f"{landing_root.rstrip('/').rpartition('/')[0]}/export/{lob}/"
     jobs = bundle_jobs(directory, _TARGET, job_ids, {"catalog": catalog, "export_path": export})
     return Spoke(lob, directory, jobs, job_ids)
@@ -85,8 +81,3 @@ def _lob(source: Path) -> str:
     if not is_lob(lob):
         raise BundleError(f"{found[0]}: {lob} is no LOB's name")
     return lob
-
-
-def _job_keys(path: Path) -> list[str]:
-    read = yaml.safe_load(path.read_text("utf-8")) or {}
-    return list(((read.get("resources") or {}).get("jobs") or {}).keys())

@@ -3,7 +3,7 @@
 import threading
 import uuid
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -57,6 +57,21 @@ def test_a_claim_is_read_back_as_it_was_made(tracker: Tracker, feed: Feed) -> No
     assert tracker.claimed("b1") == {(feed.config_id, file.path)}
     [row] = tracker.tracked(feed.lob, [Candidate(feed, file)])
     assert (row.file, row.status, row.attempt, row.batch_id) == (file, FileStatus.CLAIMED, 1, "b1")
+
+
+@pytest.mark.stack
+def test_a_runs_open_batches_and_the_batches_of_late_are_found(sql: Sql, feed: Feed) -> None:
+    from hub_core.tracker import SqlTracker
+
+    tracker = SqlTracker(sql, "spark_catalog")
+    batch, before = uuid.uuid4().hex, datetime.now(UTC) - timedelta(hours=1)
+    tracker.claim(feed.lob, batch, [Claim(feed, _file(), 1)], run_id="77")
+    assert tracker.open_batches(feed.lob, "77") == [batch]
+    [found] = [one for one in tracker.recent_batches(feed.lob, before) if one.batch_id == batch]
+    assert (found.run_id, found.claimed_at >= before) == ("77", True)
+    assert tracker.recent_batches(feed.lob, datetime.now(UTC) + timedelta(hours=1)) == []
+    tracker.settle(feed.lob, batch, FileError.RELEASED, "over")
+    assert tracker.open_batches(feed.lob, "77") == []
 
 
 def test_claiming_again_in_the_same_batch_changes_nothing(tracker: Tracker, feed: Feed) -> None:

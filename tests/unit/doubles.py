@@ -190,7 +190,7 @@ class MemoryTracker:
 
     def recent_batches(self, lob: str, since: datetime) -> Sequence[Batch]:
         ids = dict.fromkeys((row.batch_id, row.run_id) for row in self.rows if row.claim.feed.lob == lob)
-        return [Batch(batch_id, run_id, since, since) for batch_id, run_id in ids]
+        return [Batch(batch_id, run_id, since) for batch_id, run_id in ids]
 
     def outcome(self, batch_id: str) -> Outcome:
         mine = [row for row in self.rows if row.batch_id == batch_id]
