@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from local_stack import toolchain
 from local_stack.azurite import ACCOUNT, ACCOUNT_KEY
 from local_stack.processes import Command, ProcessError, listens
 
-SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
+SERVER = Path(__file__).with_name("spark_server.py")
 VECTOR_MODULE = "jdk.incubator.vector"
 DRIVER_MEMORY = "3g"
 MESSAGE_BYTES = 128 * 1024 * 1024
@@ -105,6 +106,7 @@ class Spark:
             "spark.jars": ",".join(str(jar) for jar in toolchain.spark_jars()),
             "spark.local.dir": str(here / "tmp"),
             "spark.ui.enabled": "false",
+            "spark.pyspark.driver.python": sys.executable,
             "spark.connect.grpc.binding.address": "127.0.0.1",
             "spark.connect.grpc.binding.port": str(self.port),
             # A claim of 20,000 files travels as one parameter.
@@ -129,6 +131,8 @@ class Spark:
             # The defaults, 200 and 50, are for clusters: here a first Delta query takes 20 s with them.
             "spark.sql.shuffle.partitions": "2",
             "spark.databricks.delta.snapshotPartitions": "2",
+            # 10 by default, so that every fifth load waits some seconds while the tracker's log is summed up.
+            "spark.databricks.delta.properties.defaults.checkpointInterval": "100",
             # 10,000 by default: so many tasks look through three folders, and a VACUUM takes a minute.
             "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
             # abfss:// over plain http to the Blob endpoint, which is what Azurite has.
@@ -145,7 +149,7 @@ def _submit(java: toolchain.Java, environment: Mapping[str, str]) -> list[str]:
     """What bin/spark-submit would execute, by Spark's own launcher, in terms that this Java knows."""
     launcher = [str(java.program), "-Xmx128m", "-cp", str(toolchain.spark_home() / "jars" / "*")]
     launcher += ["org.apache.spark.launcher.Main", "org.apache.spark.deploy.SparkSubmit"]
-    submit = [*launcher, "--class", SERVER, "spark-internal"]
+    submit = [*launcher, str(SERVER)]
     launched = subprocess.run(submit, env=environment, capture_output=True, check=False)
     if launched.returncode:
         raise ProcessError(f"Spark's launcher ended with {launched.returncode}:\n{launched.stderr.decode()}")
