@@ -1,10 +1,13 @@
 """The stack that is measured, and what measuring on it needs."""
 
+import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -151,6 +154,26 @@ class Bench:
         if started is None:
             raise RuntimeError(f"the run has no start: {load}")
         return (int(str(row["ended"])) - started) / 1000
+
+    def phases(self, load: Mapping[str, Any]) -> dict[str, float]:
+        """Where a load of one group of files spent its time, in seconds, by the service's times and the run's log."""
+        run = self.workspace.jobs.get_run(int(load["run_id"]))
+        output = self.workspace.jobs.get_run_output(int((run.tasks or [])[0].run_id or 0)).logs or ""
+        told = [float(line.split()[0]) for line in output.splitlines() if re.match(r" *[0-9.]+ s  ", line)]
+        accepted, submitted, finished = (
+            datetime.fromisoformat(load[name]).timestamp() for name in ("created_at", "submitted_at", "finished_at")
+        )
+        claims_known, *_, committed = told
+        ran = json.loads(output.splitlines()[-1])["seconds"]
+        started, ended = (run.start_time or 0) / 1000, (run.end_time or 0) / 1000
+        return {
+            "accepted, planned, claimed, submitted": submitted - accepted,
+            "the run's process begins and ends": ended - started - ran,
+            "the run knows its claims": claims_known,
+            "read, checked, committed, counted": committed - claims_known,
+            "the tracker is told": ran - committed,
+            "the end is noticed": finished - ended,
+        }
 
     def bare(self, folder: str, table: str) -> None:
         """What the loader is held against: one read of the folder, one append to a Delta table."""
