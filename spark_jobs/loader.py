@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hub_core.codes import FileError
 from hub_core.errors import Transient
 from hub_core.model import FileStatus
-from hub_core.ports import Row, Value
+from hub_core.ports import Row
 from hub_core.statements import table_names
 from spark_jobs.claim_changes import Change, ClaimChanges
 from spark_jobs.claims import Group, OpenClaim, OpenClaims, named_groups, new_groups
@@ -79,10 +79,10 @@ class Loader:
             raise Transient("RUN_BROKE", message) from error
 
     def _open_claims(self) -> OpenClaims:
-        rows = self._query(OPEN_CLAIMS)
-        if not rows:
-            return OpenClaims()
-        return OpenClaims(rows, self._query(EARLIER_DELIVERIES, lob=str(rows[0]["lob"])))
+        with ThreadPoolExecutor(1, thread_name_prefix="earlier") as pool:
+            # Beside each other: either takes a second, most of it Spark's planning.
+            earlier = pool.submit(self._query, EARLIER_DELIVERIES)
+            return OpenClaims(self._query(OPEN_CLAIMS), earlier.result())
 
     def _load(self, claimed: OpenClaims) -> Sequence[Change]:
         changes = ClaimChanges(self._sql, self._catalog, str(claimed.rows[0]["lob"]), self._batch_id, self._run_id)
@@ -95,9 +95,8 @@ class Loader:
         changes.check()
         return changes.written
 
-    def _query(self, statement: str, **parameters: Value) -> Sequence[Row]:
-        known = {"batch_id": self._batch_id, **parameters}
-        return self._sql.query(statement.format_map(table_names(self._catalog)), known)
+    def _query(self, statement: str) -> Sequence[Row]:
+        return self._sql.query(statement.format_map(table_names(self._catalog)), {"batch_id": self._batch_id})
 
     def _result(self, written: Sequence[Change]) -> LoadResult:
         final = [change for change in written if change.load_status is not FileStatus.CLAIMED]
