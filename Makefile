@@ -64,6 +64,9 @@ test-faults: .tools/.fetched ## exactly once, proved by killing loaders and Spar
 bench: .tools/.fetched .tools/dlt/.synced ## speed: ratios, results.json, docs/benchmarks.md; some alone: PARTS='small planning'
 	$(PY) -m benchmarks $(PARTS)
 
+soak: .tools/.fetched ## 30 minutes of mixed load with faults: nothing lost, nothing twice, memory flat; MINUTES=5 is a try
+	$(PY) -m benchmarks.soak $(MINUTES)
+
 check: .venv/.synced ## lint, types, import rules, stale requirements
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -75,4 +78,4 @@ fmt: .venv/.synced ## format, and mend what the linter can
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-.PHONY: help setup lock up demo demo-spoke test test-unit test-page test-faults bench check fmt
+.PHONY: help setup lock up demo demo-spoke test test-unit test-page test-faults bench soak check fmt

@@ -17,6 +17,9 @@ What the words mean: *bare* is `spark.read.csv(folder)` and one Delta append on 
 files; *run* is from its start in the Jobs API to the last file's SUCCESS in the tracker; *POST to SUCCESS* is what
 a scheduler waits that asks twice a second; *dlt* is its filesystem source, `read_csv` and a Delta destination, without
 imports. Rounds take turns, and the better time of each counts. Nothing here was measured in Azure.
+
+`make soak` is 30 minutes of files that land, loads, bad files and files sent again, while a twentieth of all requests
+between the service and what it depends on breaks and processes are killed; its figures are here too.
 """
 
 

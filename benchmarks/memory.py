@@ -1,5 +1,6 @@
 """How much memory a load's run takes."""
 
+import os
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -47,3 +48,16 @@ class RunMemory:
                         self.peak_mb = max(self.peak_mb, peak_memory_mb(process.name))
                 except (OSError, RuntimeError):
                     continue  # it ended meanwhile
+
+
+def resident_mb(leader: int) -> float:
+    """What the processes of a group have resident together, in MB (VmRSS of proc(5)); pages they share count twice."""
+    total = 0.0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(process.name)) == leader:
+                lines = (process / "status").read_text().splitlines()
+                total += sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+        except OSError:
+            continue  # it ended meanwhile
+    return total

@@ -2,11 +2,14 @@
 
 import dataclasses
 import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from azure.storage.blob import BlobServiceClient
 
 from benchmarks.bench import FINAL, LOB, Bench, BenchFeed, CountingSql
+from benchmarks.listing import ETAG, MODIFIED, SIZE
 from benchmarks.memory import peak_memory_mb
 from benchmarks.results import Result, at_most, told
 from hub_core.hub import Hub
@@ -28,7 +31,7 @@ def measure(bench: Bench) -> list[Result]:
         bench.upload("few", ((f"d_{number:06d}.csv", b"id\n1\n") for number in range(20)))
     bench.configure([BenchFeed("many", "many"), BenchFeed("many_again", "many", "d_*.csv"), BenchFeed("few", "few")])
     with bench.lap(f"a tracker of {TRACKED:,} rows"):
-        _fill_tracker(bench)
+        fill_tracker(bench, "old", TRACKED)
     place = parse_abfss(bench.folder("many"))
     service = BlobServiceClient.from_connection_string(bench.stack.storage_connection_string)
     with bench.lap("bare listing"):
@@ -36,9 +39,9 @@ def measure(bench: Bench) -> list[Result]:
         listed = sum(1 for _ in blobs)
     functions = bench.stack.pid("functions")
     before = peak_memory_mb(functions)
-    load = _planned(bench, "many")
+    load = submitted(bench, subcategory="many")
     memory = peak_memory_mb(functions)
-    planning = (_moment(load["submitted_at"]) - _moment(load["created_at"])).total_seconds()
+    cancel(bench, load)
     statements = {name: _statements(bench, name) for name in ("few", "many_again")}
     bare = bench.laps["bare listing"]
     return [
@@ -46,7 +49,7 @@ def measure(bench: Bench) -> list[Result]:
         told("planning: files claimed", load["files"]["total"], "files"),
         told("planning: tracker before", TRACKED, "rows"),
         told("planning: bare listing", bare, "s"),
-        at_most("planning: POST to submitted", planning, "s", 2 * bare + 6),
+        at_most("planning: POST to submitted", planning_seconds(load), "s", 2 * bare + 6),
         told("planning: statements for 20 files", statements["few"], "statements"),
         at_most("planning: statements for 20,000 files", statements["many_again"], "statements", statements["few"]),
         told("planning: the function process before", before, "MB"),
@@ -54,31 +57,44 @@ def measure(bench: Bench) -> list[Result]:
     ]
 
 
-def _fill_tracker(bench: Bench) -> None:
-    bench.spark.sql(
-        f"""
-        INSERT INTO bronze_metadata.load_tracker (tracker_id, lob, category, subcategory, file_name, source_path,
-            dest_table, load_status, load_timestamp, batch_id, row_count, config_id, file_etag, file_size,
-            file_modified, attempt, updated_ts)
-        SELECT md5(cast(id AS string)), 'falcon', 'bench', 'old', concat(id, '.csv'),
-            concat('{bench.folder("old")}/', id, '.csv'), 'spark_catalog.falcon_bronze.old', 'SUCCESS',
-            current_timestamp(), md5(cast(id DIV 1000 AS string)), 10, md5('old'), hex(id), 100, current_timestamp(), 1,
-            current_timestamp()
-        FROM range({TRACKED})
-        """  # noqa: S608 — a folder of the benchmark's own
-    )
+def fill_tracker(bench: Bench, feed: str, rows: int, names: Sequence[str] = (), config_id: str = "gone") -> None:
+    """Rows of files that were loaded earlier: of `names` below the feed's folder, and of others that are gone."""
+    from pyspark.sql.connect import functions as F  # noqa: N812 — Spark's own habit
+
+    folder, spark = bench.folder(feed), bench.spark
+    known = spark.createDataFrame([(name,) for name in names], "name string")
+    others = spark.range(rows - len(names)).select(F.concat(F.col("id"), F.lit(".gone.csv")).alias("name"))
+    loaded = known.union(others).select(
+        F.md5("name").alias("tracker_id"), F.lit(LOB).alias("lob"), F.lit("bench").alias("category"),
+        F.lit(feed).alias("subcategory"), F.substring_index("name", "/", -1).alias("file_name"),
+        F.concat(F.lit(f"{folder}/"), "name").alias("source_path"),
+        F.lit(f"{bench.stack.catalog}.{LOB}_bronze.{feed}").alias("dest_table"), F.lit("SUCCESS").alias("load_status"),
+        F.current_timestamp().alias("load_timestamp"),
+        F.md5(F.substring(F.md5("name"), 1, 3)).alias("batch_id"), F.lit(10).cast("bigint").alias("row_count"),
+        F.lit(config_id).alias("config_id"), F.lit(ETAG).alias("file_etag"),
+        F.lit(SIZE).cast("bigint").alias("file_size"), F.lit(MODIFIED).alias("file_modified"),
+        F.lit(1).alias("attempt"),
+        F.current_timestamp().alias("updated_ts"),
+    )  # fmt: skip
+    loaded.writeTo("bronze_metadata.load_tracker").append()
 
 
-def _planned(bench: Bench, subcategory: str) -> dict[str, object]:
-    answer = bench.http.post("/api/loads", json={"lob": LOB, "subcategory": subcategory})
+def submitted(bench: Bench, **request: Any) -> dict[str, Any]:
+    """POST a load, and wait until its run is submitted."""
+    answer = bench.http.post("/api/loads", json={"lob": LOB, **request})
     answer.raise_for_status()
-    load: dict[str, object] = answer.json()
+    load: dict[str, Any] = answer.json()
     while load["submitted_at"] is None and load["state"] not in FINAL:
         time.sleep(0.2)
         load = bench.http.get(f"/api/loads/{load['id']}").json()
-    _cancel(bench, load["run_id"])
     bench.console.print(f"  planned {load['files']}")
     return load
+
+
+def planning_seconds(load: Mapping[str, Any]) -> float:
+    """From its acceptance to its submitted run."""
+    accepted, sent = (datetime.fromisoformat(load[name]) for name in ("created_at", "submitted_at"))
+    return (sent - accepted).total_seconds()
 
 
 def _statements(bench: Bench, subcategory: str) -> int:
@@ -97,13 +113,10 @@ def _statements(bench: Bench, subcategory: str) -> int:
     )
     hub.planner.loads.insert(load)
     hub.plan(LoadMessage(load_id=load.id).to_json())
-    _cancel(bench, hub.get(load.id).run_id)
+    cancel(bench, {"run_id": hub.get(load.id).run_id})
     return counting.statements
 
 
-def _cancel(bench: Bench, run_id: object) -> None:
-    bench.workspace.jobs.cancel_run(int(str(run_id)))
-
-
-def _moment(text: object) -> datetime:
-    return datetime.fromisoformat(str(text))
+def cancel(bench: Bench, load: Mapping[str, Any]) -> None:
+    """End the load's run: loading is measured elsewhere."""
+    bench.workspace.jobs.cancel_run(int(load["run_id"]))

@@ -81,6 +81,9 @@ class Asked:
 
 type When = Callable[[Asked], bool]
 
+type Answer = tuple[int, list[tuple[str, str]], bytes]
+"""Status, headers, body."""
+
 
 @dataclass
 class _Rule:
@@ -106,8 +109,10 @@ def always(_: Asked) -> bool:
 class Proxy:
     """Listens on `port` while in its context; may be told what to break from any thread at any time."""
 
-    def __init__(self, upstream_port: int) -> None:
+    def __init__(self, upstream_port: int, instead: Callable[[Asked], Answer | None] = lambda _: None) -> None:
+        """What `instead` answers, upstream is not asked for."""
         self._upstream_port = upstream_port
+        self._instead = instead
         self._lock = threading.Lock()
         self._rules: list[_Rule] = []
         self._asked: list[Asked] = []
@@ -134,7 +139,7 @@ class Proxy:
         Of several rules the first that strikes does.
         """
         with self._lock:
-            self._rules.append(_Rule(fault, when, times, percent, random.Random(seed)))
+            self._rules.append(_Rule(fault, when, times, percent, random.Random(seed)))  # noqa: S311 — dice
 
     def calm(self) -> None:
         """Break nothing any more."""
@@ -169,8 +174,10 @@ class Proxy:
             self._asked.append(asked)
             asked.fault = next((rule.fault for rule in self._rules if rule.strikes(asked)), None)
 
-    def pass_on(self, asked: Asked, headers: Sequence[tuple[str, str]]) -> tuple[int, list[tuple[str, str]], bytes]:
-        """Upstream's answer: status, headers, body. A connection of its own each time: none is ever stale."""
+    def pass_on(self, asked: Asked, headers: Sequence[tuple[str, str]]) -> Answer:
+        """Upstream's answer, or what there is instead. A connection of its own each time: none is ever stale."""
+        if (instead := self._instead(asked)) is not None:
+            return instead
         upstream = http.client.HTTPConnection("127.0.0.1", self._upstream_port, timeout=120)
         try:
             upstream.putrequest(asked.method, asked.target, skip_host=True, skip_accept_encoding=True)

@@ -23,10 +23,10 @@ from hub_core.load import Load
 from hub_core.settings import Settings
 from local_stack.azurite import Azurite
 from local_stack.processes import Command, Supervisor, answers, free_port
+from local_stack.proxy import Proxy
 from local_stack.stack import Addresses, Stack
 from local_stack.toolchain import PROJECT
 from tests.e2e.service import Service
-from tests.outages.proxy import Proxy
 
 PROXIES = ("blob", "documents", "queue", "table", "databricks")
 

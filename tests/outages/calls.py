@@ -27,8 +27,8 @@ from hub_core.ports import Event
 from hub_core.request import LoadRequest
 from hub_core.settings import Settings
 from local_stack.azurite import Azurite
+from local_stack.proxy import Fault, Kind, Proxy, When, always, call, status
 from tests.outages.behind import Behind
-from tests.outages.proxy import Fault, Kind, Proxy, When, always, call, status
 
 type Call = Callable[[], object]
 

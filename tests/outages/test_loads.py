@@ -6,9 +6,9 @@ from hub_core.errors import Transient
 from hub_core.hub import Hub
 from hub_core.load import Load
 from hub_core.model import LoadState
+from local_stack.proxy import Fault, Kind, call, holding, status
 from tests.e2e.service import Service
 from tests.outages.behind import Behind, once
-from tests.outages.proxy import Fault, Kind, call, holding, status
 
 FILES, ROWS = 3, 2
 LOST = Fault(Kind.LOST)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from tests.outages.proxy import Fault, Kind, Proxy, call, holding, status
+from local_stack.proxy import Fault, Kind, Proxy, call, holding, status
 
 BODY = b"0123456789"
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from local_stack.proxy import status
 from tests.outages.behind import Behind
 from tests.outages.calls import DEPENDENCIES, FAULTS, Check, breaks, hands_on, verdicts, waits
-from tests.outages.proxy import status
 
 CHECKS: dict[str, Check] = {
     **{f"{one.name}: {status(503)} each time": breaks(one, status(503), None) for one in reversed(DEPENDENCIES)},

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from hub_core.model import LoadState
+from local_stack.proxy import Fault, Kind, call, holding, status
 from tests.e2e.service import Service
 from tests.outages.behind import Behind
-from tests.outages.proxy import Fault, Kind, call, holding, status
 from tests.outages.test_loads import assert_loaded_once, configured
 
 ANSWERS_WITHIN = 35.0

@@ -8,9 +8,9 @@ drain that failed, or was not answered, are hidden for 300 s.
 import pytest
 
 from hub_core.hub import Hub
+from local_stack.proxy import Fault, Kind, Proxy, When, call, holding, status
 from tests.faults.outages.deliveries import all_loaded, assert_right, posted, tell, until
 from tests.outages.behind import Behind
-from tests.outages.proxy import Fault, Kind, Proxy, When, call, holding, status
 
 SECONDS, EVENT_SECONDS = 240, 480
 FAULTS = (

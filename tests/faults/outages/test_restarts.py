@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from hub_core.hub import Hub
+from local_stack.proxy import Fault, Kind, status
 from tests.e2e.service import Service
 from tests.faults.outages.deliveries import all_loaded, assert_right, posted, until
 from tests.outages.behind import Behind
-from tests.outages.proxy import Fault, Kind, status
 
 AWAY = 40.0
 

@@ -8,9 +8,9 @@ from contextlib import ExitStack, closing
 import pytest
 
 from hub_core.hub import Hub
+from local_stack.proxy import Fault, Kind, status
 from tests.faults.outages.deliveries import all_loaded, assert_right, posted, tell, until
 from tests.outages.behind import Behind
-from tests.outages.proxy import Fault, Kind, status
 
 SECONDS = 600
 PERCENT = 10
