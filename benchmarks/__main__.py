@@ -1,4 +1,4 @@
-"""`python -m benchmarks [small|large|feeds|rules|replacing|planning|scale|events|latency …]`: measure on a fresh stack.
+"""`python -m benchmarks [PART …]`: measure on a fresh stack; the parts are the names in `PARTS`, all by default.
 
 Exit 1 where a bound does not hold. The figures go into results.json and docs/benchmarks.md.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import document, events, latency, loading, planning, scale
+from benchmarks import document, events, latency, loading, many_loads, planning, scale
 from benchmarks.bench import Bench
 from benchmarks.results import Result, keep, show, told
 from local_stack.stack import Stack
@@ -26,6 +26,7 @@ PARTS: dict[str, Callable[[Bench], list[Result]]] = {
     "planning": planning.measure,
     "scale": scale.measure,
     "events": events.measure,
+    "loads": many_loads.measure,
     "latency": latency.measure,
 }
 
