@@ -34,10 +34,10 @@ from local_stack.stack import Stack
 
 STATE = Path(".local/soak")
 MINUTES = 30.0
-TICK_SECONDS = 10.0
+TICK_SECONDS = 30.0
 FILES_A_TICK = 3
 """For each of the two feeds."""
-BAD_EACH, AGAIN_EACH, POST_EACH, FAULT_EACH = 5, 3, 2, 6
+BAD_EACH, AGAIN_EACH, POST_EACH, FAULT_EACH = 5, 3, 2, 2
 """Ticks from one bad file, one file sent again, one POST, and one change of the faults, to the next."""
 KILLS_UNTIL = 0.4
 """The part of the time in which the service's own process is killed too: afterwards its memory is watched."""

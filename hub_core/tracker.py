@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from os.path import commonprefix
 from uuid import uuid4
@@ -36,12 +37,14 @@ class SqlTracker:
         return True
 
     def tracked(self, lob: str, files: Sequence[Candidate]) -> list[TrackedFile]:
-        """See `Tracker.tracked`: one SELECT for each 20,000 files."""
-        return [
-            _tracked_file(row)
-            for chunk in _chunks(files)
-            for row in self._query(statements.TRACKED_FILES, lob=lob, **_compact(chunk, _path_row))
-        ]
+        """See `Tracker.tracked`: one SELECT for each 20,000 files, two of them at once."""
+
+        def known(chunk: Sequence[Candidate]) -> list[TrackedFile]:
+            rows = self._query(statements.TRACKED_FILES, lob=lob, **_compact(chunk, _path_row))
+            return [_tracked_file(row) for row in rows]
+
+        with ThreadPoolExecutor(2, thread_name_prefix="tracked") as pool:
+            return [file for some in pool.map(known, _chunks(files)) for file in some]
 
     def claim(self, lob: str, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> Claimed:
         """See `Tracker.claim`: one MERGE for each 20,000 files, and a SELECT where they did not take all."""

@@ -16,7 +16,7 @@ from hub_core.paths import parse_abfss
 
 CONFIG_SUFFIX = "_config.csv"
 MAX_CONFIG_BYTES = 16 * 1024 * 1024
-_LEADS_TO_DAYS = re.compile(r"(?:^|/)[0-9]{4}/(?:[0-9]{2}/)?$")
+_LEADS_TO_DAYS = re.compile(r"(?:^|/)[0-9]{4}/([0-9]{2}/)?$")
 PAGE_BLOBS = 1_000
 """Blobs a listing call brings. Five times as many are allowed, and take five times the memory: some 10 kB each."""
 
@@ -28,7 +28,7 @@ class BlobLanding:
         self._accounts = accounts
 
     def list(self, folder: str, skip: Callable[[str], bool] | None = None) -> Iterator[SourceFile]:
-        """See `Landing.list`; 1,000 blobs a call, and with `skip` a call more for each folder of a year or a month."""
+        """See `Landing.list`; 1,000 blobs a call; with `skip` a call more for each year or month with a day to skip."""
         place = parse_abfss(folder)
         container = self._accounts.blobs(place.host).get_container_client(place.container)
         root = f"abfss://{place.container}@{place.host}/"
@@ -142,9 +142,17 @@ def _walk(container: ContainerClient, prefix: str, root: str, skip: Callable[[st
             yield one
     for folder in folders:
         if not skip(root + folder):
-            yield from (
-                _walk(container, folder, root, skip) if _LEADS_TO_DAYS.search(folder) else _all(container, folder)
-            )
+            walked = _worth_a_walk(root + folder, skip)
+            yield from _walk(container, folder, root, skip) if walked else _all(container, folder)
+
+
+def _worth_a_walk(folder: str, skip: Callable[[str], bool]) -> bool:
+    """Whether this is the folder of a year or a month with some day to skip: else its days would cost a call each."""
+    dated = _LEADS_TO_DAYS.search(folder)
+    if dated is None:
+        return False
+    months = [""] if dated[1] else [f"{month:02}/" for month in range(1, 13)]
+    return any(skip(f"{folder}{month}{day:02}/") for month in months for day in range(1, 32))
 
 
 def _is_folder(blob: BlobProperties) -> bool:

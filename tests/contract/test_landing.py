@@ -62,8 +62,8 @@ def test_a_window_lists_its_days_only(accounts: Accounts, landing: Folder, listi
         "2026/03/01/a.csv", "2026/03/31/deep/er/b.csv", "2026/03/c.csv", "2026/d.csv", "20260302/g.csv", "e.csv",
         "eu/2026/02/01/f.csv",
     ]  # fmt: skip
-    # The root, the year, two months, two days of March, 20260302 and eu.
-    assert len(listings) == 8
+    # The root, the year, February, all of March at once, 20260302 and eu.
+    assert len(listings) == 6
 
 
 def test_days_that_are_ruled_out_cost_no_call(accounts: Accounts, landing: Folder, listings: list[str]) -> None:
@@ -71,7 +71,17 @@ def test_days_that_are_ruled_out_cost_no_call(accounts: Accounts, landing: Folde
     for day in range(1, 29):
         landing.put(f"2026/02/{day:02}/x.csv", "x")
     assert _listed(accounts, landing) == ["2026/03/05/a.csv"]
-    assert len(listings) == 5
+    assert len(listings) == 4
     listings.clear()
     assert len(list(BlobLanding(accounts).list(f"{landing.url}/"))) == 29
     assert len(listings) == 1
+
+
+def test_a_month_of_which_a_day_is_in_is_walked(accounts: Accounts, landing: Folder, listings: list[str]) -> None:
+    for day in range(1, 29):
+        landing.put(f"2026/02/{day:02}/x.csv", "x")
+    skip = folders_ruled_out([_feed(landing)], Window(date(2026, 2, 27), date(2026, 3, 31)))
+    found = [file.path for file in BlobLanding(accounts).list(f"{landing.url}/", skip)]
+    assert found == [f"{landing.url}/2026/02/{day}/x.csv" for day in (27, 28)]
+    # The root, the year, the month, its two days.
+    assert len(listings) == 5
