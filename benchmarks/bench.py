@@ -193,6 +193,20 @@ class Bench:
         return int(self.spark.table(f"{LOB}_bronze.{table}").count())
 
     @contextmanager
+    def app_settings(self, **settings: str) -> Iterator[None]:
+        """The service started anew with these settings on top, and anew without them afterwards."""
+        self.stack.stop("functions")
+        self.stack.settings |= settings
+        self.stack.start("functions")
+        try:
+            yield
+        finally:
+            self.stack.stop("functions")
+            for name in settings:
+                del self.stack.settings[name]
+            self.stack.start("functions")
+
+    @contextmanager
     def lap(self, name: str) -> Iterator[None]:
         """Time what is inside, into `laps`."""
         start = time.perf_counter()

@@ -1,9 +1,7 @@
 """10,000 blob events: taken in, drained, and the way of one from its arrival to its run; against bare queue calls."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,7 +30,8 @@ def measure(bench: Bench) -> list[Result]:
     bench.configure([BenchFeed("storm", "storm"), BenchFeed("one", "one")])
     sent, deleted = _bare(bench)
     weather = storm(places[:FILES], places[FILES:], count=EVENTS, seed=4711)
-    with _without_drains(bench):
+    # Without its drain's timer, so that intake and drain are measured one after the other.
+    with bench.app_settings(**{_SWITCH: "true"}):
         with bench.lap(f"{EVENTS:,} events to the webhook"):
             deliver_all(bench.stack.event_grid_url, weather.events)
         with bench.lap("drain"):
@@ -69,20 +68,6 @@ def _bare(bench: Bench) -> tuple[float, float]:
     if len(messages) != BARE:
         raise RuntimeError(f"{len(messages)} messages of {BARE}")
     return BARE / bench.laps[f"{BARE:,} bare sends"], BARE / bench.laps[f"{BARE:,} bare receives and deletes"]
-
-
-@contextmanager
-def _without_drains(bench: Bench) -> Iterator[None]:
-    """The service without its drain's timer, so that intake and drain are measured one after the other."""
-    bench.stack.stop("functions")
-    bench.stack.settings[_SWITCH] = "true"
-    bench.stack.start("functions")
-    try:
-        yield
-    finally:
-        bench.stack.stop("functions")
-        del bench.stack.settings[_SWITCH]
-        bench.stack.start("functions")
 
 
 def _require_each_once(bench: Bench, load_ids: tuple[str, ...]) -> None:

@@ -8,7 +8,6 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
 from local_stack.proxy import Answer, Asked
@@ -22,8 +21,6 @@ _BLOB = (
     "<Content-Type>text/csv</Content-Type><BlobType>BlockBlob</BlobType><LeaseStatus>unlocked</LeaseStatus>"
     "<LeaseState>available</LeaseState></Properties><Metadata/></Blob>"
 )
-
-
 _HTTP_DATE = format_datetime(MODIFIED, usegmt=True)
 
 
@@ -38,7 +35,7 @@ class Listing:
 
     def answer(self, asked: Asked) -> Answer | None:
         """One page; None where the endpoint behind has to answer."""
-        query = {name: values[0] for name, values in parse_qs(urlsplit(asked.target).query).items()}
+        query = asked.query
         prefix = query.get("prefix", "")
         if query.get("comp") != "list" or not prefix.startswith(self._prefix):
             return None

@@ -12,7 +12,6 @@ import time
 from bisect import bisect_left
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from azure.data.tables import TableServiceClient
 
@@ -39,8 +38,7 @@ class Entities:
 
     def answer(self, asked: Asked) -> Answer | None:
         """The first page of a query by a range of row keys; None for all else."""
-        address = urlsplit(asked.target)
-        query = {name: values[0] for name, values in parse_qs(address.query).items()}
+        query = asked.query
         conditions = {(name, how): value for name, how, value in _CONDITION.findall(query.get("$filter", ""))}
         start, end = conditions.pop(("RowKey", "ge"), None), conditions.pop(("RowKey", "lt"), None)
         if asked.method != "GET" or start is None or end is None:
@@ -52,8 +50,8 @@ class Entities:
                 break
             if all(entity[name] == value for name, value in wanted.items()):
                 found.append(entity)
-        content = {"Content-Type": "application/json;odata=minimalmetadata;streaming=true;charset=utf-8"}
-        return 200, list(content.items()), json.dumps({"value": found}).encode()
+        content = ("Content-Type", "application/json;odata=minimalmetadata;streaming=true;charset=utf-8")
+        return 200, [content], json.dumps({"value": found}).encode()
 
 
 def measure(bench: Bench) -> list[Result]:
@@ -63,15 +61,8 @@ def measure(bench: Bench) -> list[Result]:
     stack = bench.stack
     with Proxy(stack.azurite.table_port, entities.answer) as proxy:
         behind = Azurite(stack.azurite.blob_port, stack.azurite.queue_port, proxy.port, stack.azurite.directory)
-        stack.stop("functions")
-        stack.settings[HOST_STORAGE] = behind.connection_string
-        stack.start("functions")
-        try:
+        with bench.app_settings(**{HOST_STORAGE: behind.connection_string}):
             p95 = _p95(bench, entities)
-        finally:
-            stack.stop("functions")
-            del stack.settings[HOST_STORAGE]
-            stack.start("functions")
     return [
         *(told(f"GET loads: {count:,} stored, p95 of {CALLS}", took, "ms") for count, took in p95.items()),
         at_most(f"GET loads: {MANY:,} stored / {FEW}", p95[MANY] / p95[FEW], "ratio", 2),

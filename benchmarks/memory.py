@@ -11,10 +11,7 @@ _TASK = "jobs_task.py"
 
 def peak_memory_mb(pid: int | str) -> float:
     """The most memory that a process has had resident, in MB (VmHWM of proc(5))."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"process {pid} has no VmHWM")
+    return _status_mb(pid, "VmHWM")
 
 
 class RunMemory:
@@ -56,8 +53,14 @@ def resident_mb(leader: int) -> float:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if os.getpgid(int(process.name)) == leader:
-                lines = (process / "status").read_text().splitlines()
-                total += sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
-        except OSError:
+                total += _status_mb(process.name, "VmRSS")
+        except (OSError, RuntimeError):
             continue  # it ended meanwhile
     return total
+
+
+def _status_mb(pid: int | str, name: str) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"process {pid} has no {name}")

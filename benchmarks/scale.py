@@ -1,5 +1,6 @@
 """Planning 100,000 blobs against a tracker of 1,000,000 rows, and what a window of days costs: time, memory, calls."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -76,15 +77,7 @@ def measure(bench: Bench) -> list[Result]:
 def _served(bench: Bench, listing: Listing) -> Iterator[str]:
     """The service with the stand-in before its blob endpoint; the connection string that leads there."""
     stack = bench.stack
-    setting = "HUB_STORAGE_CONNECTIONS"
     with Proxy(stack.azurite.blob_port, listing.answer) as proxy:
         files = Azurite(proxy.port, stack.azurite.queue_port, stack.azurite.table_port, stack.azurite.directory)
-        stack.stop("functions")
-        stack.settings[setting] = f'{{"{stack.account_host}": "{files.connection_string}"}}'
-        stack.start("functions")
-        try:
+        with bench.app_settings(HUB_STORAGE_CONNECTIONS=json.dumps({stack.account_host: files.connection_string})):
             yield files.connection_string
-        finally:
-            stack.stop("functions")
-            del stack.settings[setting]
-            stack.start("functions")

@@ -67,15 +67,14 @@ class Soak:
 
     bench: Bench
     proxies: Mapping[str, Proxy]
-    console: Console
     dice: random.Random = field(default_factory=lambda: random.Random(SEED))
     rows: dict[str, int] = field(default_factory=dict)
     """How many rows each good file has, in its last version, by its URL."""
     bad: set[str] = field(default_factory=set)
     refused: Counter[int] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
-    memory: list[tuple[float, float]] = field(default_factory=list)
-    """Seconds since the begin, and the service's resident memory in MB."""
+    memory: list[float] = field(default_factory=list)
+    """The service's resident memory in MB, at each tick once its process is killed no more."""
 
     def tick(self, number: int) -> None:
         """What one moment brings."""
@@ -115,8 +114,8 @@ class Soak:
     def _tell(self, urls: list[str]) -> None:
         deliver_all(self.bench.stack.event_grid_url, [blob_event(parse_abfss(url)) for url in urls])
 
-    def post(self) -> str:
-        """Ask for a load as a scheduler does: again, with the same key, until it is taken. Its id."""
+    def post(self) -> None:
+        """Ask for a load as a scheduler does: again, with the same key, until it is taken."""
         key, deadline = str(uuid4()), time.monotonic() + SETTLED_SECONDS
         body = {"lob": LOB, "begin_date": "2000-01-01", "category": "asked"}
         while time.monotonic() < deadline:
@@ -126,7 +125,7 @@ class Soak:
                 self.refused[0] += 1
             else:
                 if answer.status_code < 300:
-                    return str(answer.json()["id"])
+                    return
                 self.refused[answer.status_code] += 1
                 if answer.status_code < 500 and answer.status_code != 429:
                     raise RuntimeError(f"POST loads: {answer.status_code} {answer.text}")
@@ -189,9 +188,8 @@ class Soak:
 
     def growth(self) -> float:
         """The service's memory at the end by that in its first minutes after the last kill, medians of a quarter."""
-        watched = [mb for _, mb in self.memory]
-        quarter = max(1, len(watched) // 4)
-        return statistics.median(watched[-quarter:]) / statistics.median(watched[:quarter])
+        quarter = max(1, len(self.memory) // 4)
+        return statistics.median(self.memory[-quarter:]) / statistics.median(self.memory[:quarter])
 
 
 def main(minutes: float) -> int:
@@ -203,7 +201,7 @@ def main(minutes: float) -> int:
         exits.enter_context(stack)
         bench = Bench(stack, console)
         bench.configure([BenchFeed("told", "told", category="told"), BenchFeed("asked", "asked", category="asked")])
-        soak = Soak(bench, proxies, console)
+        soak = Soak(bench, proxies)
         seconds = minutes * 60
         _run(soak, seconds)
         settled = soak.settle()
@@ -236,12 +234,12 @@ def _run(soak: Soak, seconds: float) -> None:
         if number % FAULT_EACH == 0:
             soak.change_weather(number // FAULT_EACH, spent / seconds)
         if spent > seconds * KILLS_UNTIL:
-            soak.memory.append((spent, resident_mb(soak.bench.stack.pid("functions"))))
+            soak.memory.append(resident_mb(soak.bench.stack.pid("functions")))
         number += 1
         if number % FAULT_EACH == 0:
             states = Counter(load["state"] for load in _looked(soak))
             seen = f"{len(soak.rows)} files, loads {dict(states)}, killed {dict(soak.kills)}"
-            soak.console.print(f"{spent:6.0f} s  {seen}")
+            soak.bench.console.print(f"{spent:6.0f} s  {seen}")
         time.sleep(max(0.0, began + number * TICK_SECONDS - time.monotonic()))
 
 
@@ -253,7 +251,6 @@ def _looked(soak: Soak) -> list[dict[str, Any]]:
 
 
 def _results(soak: Soak, minutes: float, settled: float) -> list[Result]:
-    states = Counter(load["state"] for load in soak.loads())
     doubled = soak.asked(_DOUBLED)
     still_open = soak.asked("SELECT tracker_id FROM bronze_metadata.load_tracker WHERE load_status = 'CLAIMED'")
     struck = sum(len(proxy.struck()) for proxy in soak.proxies.values())
@@ -261,7 +258,7 @@ def _results(soak: Soak, minutes: float, settled: float) -> list[Result]:
         told("soak: time", minutes, "min"),
         told("soak: good files, in their last version", len(soak.rows), "files"),
         told("soak: bad files", len(soak.bad), "files"),
-        told("soak: loads", sum(states.values()), "loads"),
+        told("soak: loads", len(soak.loads()), "loads"),
         told("soak: requests that were broken", struck, "requests"),
         told("soak: processes that were killed", sum(soak.kills.values()), "kills"),
         told("soak: POSTs that were made again", sum(soak.refused.values()), "requests"),
@@ -269,7 +266,7 @@ def _results(soak: Soak, minutes: float, settled: float) -> list[Result]:
         at_most("soak: files whose rows in bronze are not theirs", len(soak.wrong()), "files", 0),
         at_most("soak: versions of files that are SUCCESS twice", len(doubled), "versions", 0),
         at_most("soak: claims that are open at the end", len(still_open), "claims", 0),
-        told("soak: the service's memory at the end", soak.memory[-1][1] if soak.memory else 0, "MB"),
+        told("soak: the service's memory at the end", soak.memory[-1], "MB"),
         at_most("soak: the service's memory, last quarter / first", soak.growth(), "ratio", 1.1),
     ]
 

@@ -19,6 +19,7 @@ from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
+from urllib.parse import parse_qs, urlsplit
 
 DRIPS = 10
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
@@ -69,6 +70,11 @@ class Asked:
     at: float = field(default_factory=time.monotonic)
     fault: Fault | None = None
     status: int | None = None
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's parameters, the first of each name."""
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.target).query).items()}
 
     @property
     def call(self) -> str:
