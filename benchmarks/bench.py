@@ -21,6 +21,7 @@ from hub_core.hub import Hub
 from hub_core.ports import Row, Sql, Value
 from hub_core.settings import Settings
 from local_stack.demo_cloud import Landing
+from local_stack.spark_session import connect
 from local_stack.stack import Stack
 
 LOB = "falcon"
@@ -104,9 +105,7 @@ class Bench:
     @cached_property
     def spark(self) -> Any:
         """A Spark session of our own on the stack's server."""
-        from pyspark.sql.connect.session import SparkSession
-
-        return SparkSession.builder.remote(self.stack.spark_remote).create()
+        return connect(self.stack.spark_remote)
 
     def configure(self, feeds: Iterable[BenchFeed]) -> None:
         """Put the LOB's CSV."""

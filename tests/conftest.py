@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from local_stack.azurite import Azurite
+from local_stack.spark_session import connect
 from local_stack.stack import Stack
 
 if TYPE_CHECKING:
@@ -55,10 +56,8 @@ def azurite(parts: Stack) -> Azurite:
 @contextmanager
 def session(parts: Stack) -> Iterator["SparkSession"]:
     """A session on the stack's Spark server, which is started where it isn't up; storage is up too."""
-    from pyspark.sql.connect.session import SparkSession
-
     parts.start("azurite", "spark")
-    session = SparkSession.builder.remote(parts.spark_remote).create()
+    session = connect(parts.spark_remote)
     yield session
     # Before the server goes: a session without one tries for ten minutes to say goodbye.
     session.stop()
@@ -74,12 +73,10 @@ def spark(parts: Stack) -> Iterator["SparkSession"]:
 @pytest.fixture
 def new_session(parts: Stack, spark: "SparkSession") -> Iterator[Callable[[], Any]]:
     """Makes a Spark session that is neither the test's nor another load's."""
-    from pyspark.sql.connect.session import SparkSession
-
     made: list[Any] = []
 
     def make() -> Any:
-        made.append(SparkSession.builder.remote(parts.spark_remote).create())
+        made.append(connect(parts.spark_remote))
         return made[-1]
 
     yield make

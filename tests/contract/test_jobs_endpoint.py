@@ -24,6 +24,7 @@ from databricks.sdk.errors import (
 from databricks.sdk.service.jobs import QueueSettings, Run, RunLifeCycleState, RunLifecycleStateV2State, RunResultState
 
 from local_stack.processes import answers, free_port
+from local_stack.spark_session import connect
 
 TOKEN = "a-token"
 PATIENCE = timedelta(seconds=30)
@@ -353,11 +354,9 @@ class TestCancel:
         assert outcome(client.jobs.get_run(run.run_id)) == (TERMINATED, SUCCESS)
 
     def test_what_a_canceled_run_had_spark_do_is_stopped_too(self, stack, tmp_path):
-        from pyspark.sql import SparkSession
-
         endpoint = Endpoint(tmp_path, stack.spark_remote)
         endpoint.start()
-        spark = SparkSession.builder.remote(stack.spark_remote).create()
+        spark = connect(stack.spark_remote)
         try:
             client = endpoint.client
             run_id = client.jobs.run_now(SCRIPTED, job_parameters={"action": "query"}).run_id

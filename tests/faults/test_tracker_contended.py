@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from local_stack.spark_session import connect
 from local_stack.stack import Stack
 from tests.faults.conftest import Loaders, ended
 from tests.faults.deliveries import KINDS, assert_loaded_once, land
@@ -56,11 +57,9 @@ class Writer:
 def test_a_load_ends_right_though_its_changes_of_the_tracker_meet_conflict_upon_conflict(
     lake: Lake, loaders: Loaders, parts: Stack
 ) -> None:
-    from pyspark.sql.connect.session import SparkSession
-
     landed = land(lake, KINDS)
     batch = lake.claim(*[one.feed for one in landed])
-    session = SparkSession.builder.remote(parts.spark_remote).create()
+    session = connect(parts.spark_remote)
     try:
         with Writer(session, f"{lake.catalog}.bronze_metadata.load_tracker") as writer:
             output, _ = ended(loaders.start(batch), 0)
