@@ -85,17 +85,22 @@ class Spark:
         java_options = [
             f'"-Djdk.net.hosts.file={here / "conf" / "hosts"}"',
             f'"-Djava.io.tmpdir={here / "tmp"}"',
-            f'"-Dderby.system.home={here}"',
             "-XX:+UseParallelGC",
             # Every query compiles classes of its own. Where the code cache is small, as it is by default below, the JVM
             # spends a third of its time on sweeping it after some minutes, and on compiling anew what it swept.
             "-XX:ReservedCodeCacheSize=512m",
         ]
         if self.short_lived:
-            # Queries over a few rows are done before code for them is generated, compiled and optimised: without all
-            # that a small MERGE takes two thirds of the time, and heavy statements take half as much again.
+            # Queries over a few rows are done before code for them is generated, compiled and optimised, or their plan
+            # is thought over once more: without all that a load of small files takes three fifths of the time, and
+            # heavy statements take half as much again.
             java_options.append("-XX:TieredStopAtLevel=1")
-        quick = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+        quick = {
+            "spark.sql.codegen.wholeStage": "false",
+            "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+            "spark.sql.adaptive.enabled": "false",
+        }
+        partitions = "1" if self.short_lived else "2"
         return {
             **(quick if self.short_lived else {}),
             "spark.master": f"local[{max(2, os.cpu_count() or 2)}]",
@@ -113,13 +118,7 @@ class Spark:
             "spark.connect.grpc.maxInboundMessageSize": str(MESSAGE_BYTES),
             "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
             "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-            # A persistent metastore: tables outlive the server.
-            "spark.sql.catalogImplementation": "hive",
-            "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={here / 'metastore'};create=true",
-            # A statement interrupted in mid-query costs Derby its connection. A pool never gets it back, and after
-            # eight of them, as runs are killed, every statement would wait for ever.
-            "spark.hadoop.datanucleus.connectionPoolingType": "NONE",
-            "spark.hadoop.hive.exec.scratchdir": str(here / "tmp" / "hive"),
+            "spark.sql.catalogImplementation": "in-memory",
             # Without a checksum file beside each: Hadoop starts a process for the mode of every file that it makes.
             "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
             "spark.sql.warehouse.dir": str(here / "warehouse"),
@@ -129,8 +128,8 @@ class Spark:
             # With Delta's extension, parameters of MERGE, UPDATE and INSERT stay unbound without it.
             "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
             # The defaults, 200 and 50, are for clusters: here a first Delta query takes 20 s with them.
-            "spark.sql.shuffle.partitions": "2",
-            "spark.databricks.delta.snapshotPartitions": "2",
+            "spark.sql.shuffle.partitions": partitions,
+            "spark.databricks.delta.snapshotPartitions": partitions,
             # 10 by default, so that every fifth load waits some seconds while the tracker's log is summed up.
             "spark.databricks.delta.properties.defaults.checkpointInterval": "100",
             # 10,000 by default: so many tasks look through three folders, and a VACUUM takes a minute.

@@ -12,6 +12,7 @@ from local_stack import spark as spark_module
 from local_stack import toolchain
 from local_stack.azurite import Azurite
 from local_stack.spark import Spark
+from local_stack.spark_server import enter_tables
 from local_stack.stack import LOADER_JOB, PROJECT, Stack, StackError
 from local_stack.toolchain import ToolchainError
 
@@ -104,8 +105,7 @@ class TestParts:
         settings = Spark(15002, tmp_path, "devstoreaccount1.dfs.core.windows.net:1").settings()
         own = [name for name, value in settings.items() if str(tmp_path) in value]
         assert {*own} == {
-            *("spark.driver.extraJavaOptions", "spark.jars", "spark.local.dir", "spark.sql.warehouse.dir"),
-            *("spark.hadoop.javax.jdo.option.ConnectionURL", "spark.hadoop.hive.exec.scratchdir"),
+            *("spark.driver.extraJavaOptions", "spark.jars", "spark.local.dir", "spark.sql.warehouse.dir")
         }
         assert settings["spark.sql.session.timeZone"] == "UTC"
         assert settings["spark.connect.grpc.binding.address"] == "127.0.0.1"
@@ -116,6 +116,26 @@ class TestParts:
 
         assert "TieredStopAtLevel=1" in options(short_lived=True)
         assert "TieredStopAtLevel" not in options(short_lived=False)
+
+    def test_a_server_enters_the_tables_of_an_earlier_one_and_takes_away_what_was_never_committed(
+        self, tmp_path: Path
+    ) -> None:
+        entered: list[str] = []
+
+        class Catalog:
+            sql = staticmethod(entered.append)
+
+        for log in ("a b.db/whole/_delta_log", "a b.db/torn/_delta_log", "other.db/only_files"):
+            (tmp_path / log).mkdir(parents=True)
+        (tmp_path / "a b.db/whole/_delta_log/00000000000000000000.json").write_text("{}")
+        enter_tables(Catalog(), tmp_path)  # type: ignore[arg-type] — all that it calls
+        whole = (tmp_path / "a b.db/whole").as_uri()
+        assert entered == [
+            "CREATE SCHEMA IF NOT EXISTS `a b`",
+            f"CREATE TABLE `a b`.`whole` USING delta LOCATION '{whole}'",
+            "CREATE SCHEMA IF NOT EXISTS `other`",
+        ]
+        assert [one.name for one in sorted(tmp_path.glob("*/*"))] == ["whole"]
 
     def test_a_property_with_a_colon_is_written_so_that_java_reads_it_back(self) -> None:
         assert spark_module._escaped("fs.azure.account.key.h:1") == "fs.azure.account.key.h\\:1"
