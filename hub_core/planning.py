@@ -112,8 +112,8 @@ class Planner:
         feeds = require_feeds(config.feeds, selection)
         found = find_files(self.landing, feeds, self._scope(request, self.clock()))
         plan = files_due(
-            found.wanted,
-            self.tracker.tracked(selection.lob, found.wanted),
+            found,
+            self.tracker.tracked(selection.lob, found),
             batch_id="",
             trigger=Trigger.REQUEST,
             force=request.force,
@@ -154,7 +154,7 @@ class Planner:
         holders: dict[str, str | None] = dict(plan.held_by)
         ours = self.tracker.claim(load.lob, load.id, plan.claims)
         if len(ours) < len(plan.claims):
-            holders.update(foreign_holders(plan.claims, ours, self.tracker.tracked(load.lob, found.wanted), load.id))
+            holders.update(foreign_holders(plan.claims, ours, self.tracker.tracked(load.lob, found), load.id))
         waits_on = self._open_holders(load.lob, holders)
         now = self.clock()
         log.info("planned", extra={"files": len(ours), "waits_on": len(waits_on), "config_errors": len(problems)})
@@ -175,8 +175,8 @@ class Planner:
 
     def _due(self, load: Load, feeds: tuple[Feed, ...]) -> tuple[Candidates, Plan]:
         found = self._candidates(load, feeds)
-        tracked = self.tracker.tracked(load.lob, found.wanted)
-        return found, files_due(found.wanted, tracked, batch_id=load.id, trigger=load.trigger, force=load.request.force)
+        tracked = self.tracker.tracked(load.lob, found)
+        return found, files_due(found, tracked, batch_id=load.id, trigger=load.trigger, force=load.request.force)
 
     def _candidates(self, load: Load, feeds: tuple[Feed, ...]) -> Candidates:
         if load.retry_of is not None:
@@ -198,8 +198,7 @@ class Planner:
                 after = page[-1].tracker_id
         found = look_at(self.landing, sorted({path for _, _, path in bad}), feeds, Scope(EVERYTHING))
         # Another feed may want the same file, and have it.
-        found.wanted = [one for one in found.wanted if (one.feed.category, one.feed.subcategory, one.file.path) in bad]
-        return found
+        return Candidates(one for one in found if (one.feed.category, one.feed.subcategory, one.file.path) in bad)
 
     def _scope(self, request: LoadRequest, asked_at: datetime) -> Scope:
         settled = settled_before(self.clock(), self.settle_seconds)

@@ -52,8 +52,11 @@ class Tracker(Protocol):
         """
         ...
 
-    def tracked(self, lob: str, files: Sequence[Candidate]) -> Sequence[TrackedFile]:
-        """What is known of the paths of candidates of one LOB: the newest attempt of each version, and all claims."""
+    def tracked(self, lob: str, files: Iterable[Candidate]) -> Sequence[TrackedFile]:
+        """What is known of the paths of candidates of one LOB: the newest attempt of each version, and all claims.
+
+        Files that are still being listed are asked for as they come, many at a time.
+        """
         ...
 
     def claim(self, lob: str, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> Claimed:

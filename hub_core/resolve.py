@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -62,26 +62,50 @@ class Candidate:
     file: SourceFile
 
 
-@dataclass(slots=True)
 class Candidates:
-    """Files that feeds want, and how many they do not, by reason."""
+    """Files that feeds want, and how many they do not, by reason.
 
-    wanted: list[Candidate] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
+    A listing is read no further than it is asked for: who goes through the candidates has the first ones while the
+    last are still being listed. `wanted` and `skipped` are of all of it.
+    """
+
+    def __init__(self, found: Iterable["Candidate | str"] = ()) -> None:
+        """Of candidates, and the reasons why other files are none."""
+        self._found = iter(found)
+        self._wanted: list[Candidate] = []
+        self._skipped: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[Candidate]:
+        """All of them, from the first."""
+        yield from self._wanted
+        for one in self._found:
+            if isinstance(one, str):
+                self._skipped[one] += 1
+            else:
+                self._wanted.append(one)
+                yield one
+
+    @property
+    def wanted(self) -> list[Candidate]:
+        """All that are wanted."""
+        return list(self)
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """How many are not, by reason."""
+        for _ in self:
+            pass
+        return self._skipped
 
 
 def candidates(listed: Iterable[SourceFile], feeds: Sequence[Feed], scope: Scope) -> Candidates:
     """The pairs of feed and file that `scope` lets through; a file may be wanted by several feeds."""
-    found = Candidates()
-    for file in listed:
-        for feed in feeds:
-            if file.path.startswith(feed.source_path):
-                reason = _why_not(file, feed, scope)
-                if reason is None:
-                    found.wanted.append(Candidate(feed, file))
-                else:
-                    found.skipped[reason] += 1
-    return found
+    return Candidates(
+        _why_not(file, feed, scope) or Candidate(feed, file)
+        for file in listed
+        for feed in feeds
+        if file.path.startswith(feed.source_path)
+    )
 
 
 def _in_window(file: SourceFile, feed: Feed, window: Window) -> bool:
@@ -151,7 +175,7 @@ class Plan:
 
 
 def files_due(
-    found: Sequence[Candidate],
+    found: Iterable[Candidate],
     tracked: Iterable[TrackedFile],
     *,
     batch_id: str,

@@ -83,8 +83,8 @@ class Sweep:
         active = [feed for feed in config.feeds if feed.is_active]
         settled = settled_before(now, planner.settle_seconds)
         found = find_files(planner.landing, active, Scope(EVERYTHING, settled_before=settled))
-        tracked = planner.tracker.tracked(lob, found.wanted)
-        plan = files_due(found.wanted, tracked, batch_id="", trigger=Trigger.REQUEST)
+        tracked = planner.tracker.tracked(lob, found)
+        plan = files_due(found, tracked, batch_id="", trigger=Trigger.REQUEST)
         window = window_of(LoadRequest(lob=lob), now, planner.lookback_days)
         old = overlooked(found.wanted, window, now - timedelta(minutes=self.minutes))
         missed = files_due(old, tracked, batch_id="", trigger=Trigger.SWEEP).claims

@@ -1,9 +1,10 @@
 """The hub's own tables, through any SQL engine: the one place that runs `hub_core.statements`."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from itertools import batched
 from os.path import commonprefix
 from uuid import uuid4
 
@@ -36,20 +37,25 @@ class SqlTracker:
         self._execute(statements.SYNC_FEEDS, rows=rows, hash=config.content_hash, lob=lob, deactivate=deactivate)
         return True
 
-    def tracked(self, lob: str, files: Sequence[Candidate]) -> list[TrackedFile]:
-        """See `Tracker.tracked`: one SELECT for each 20,000 files, two of them at once."""
+    def tracked(self, lob: str, files: Iterable[Candidate]) -> list[TrackedFile]:
+        """See `Tracker.tracked`: one SELECT for each 20,000 files, two of them at once, while `files` goes on."""
 
         def known(chunk: Sequence[Candidate]) -> list[TrackedFile]:
             rows = self._query(statements.TRACKED_FILES, lob=lob, **_compact(chunk, _path_row))
             return [_tracked_file(row) for row in rows]
 
-        with ThreadPoolExecutor(2, thread_name_prefix="tracked") as pool:
-            return [file for some in pool.map(known, _chunks(files)) for file in some]
+        pool = ThreadPoolExecutor(2, thread_name_prefix="tracked")
+        try:
+            asked = [pool.submit(known, chunk) for chunk in batched(files, ROWS_PER_STATEMENT)]
+            return [file for answer in asked for file in answer.result()]
+        finally:
+            # Where the listing broke off, or an answer: the others are of no use to anybody.
+            pool.shutdown(cancel_futures=True)
 
     def claim(self, lob: str, batch_id: str, claims: Sequence[Claim], run_id: str | None = None) -> Claimed:
         """See `Tracker.claim`: one MERGE for each 20,000 files, and a SELECT where they did not take all."""
         taken = 0
-        for chunk in _chunks(claims):
+        for chunk in batched(claims, ROWS_PER_STATEMENT):
             rows, nonce = _compact(chunk, _claim_row), uuid4().hex
             taken += self._execute(
                 statements.CLAIM_FILES, lob=lob, batch_id=batch_id, run_id=run_id, nonce=nonce, **rows
@@ -121,11 +127,6 @@ class SqlTracker:
 
     def _execute(self, statement: str, **parameters: Value) -> int:
         return self._sql.execute(statement.format_map(self._names), parameters)
-
-
-def _chunks[Item](items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    for start in range(0, len(items), ROWS_PER_STATEMENT):
-        yield items[start : start + ROWS_PER_STATEMENT]
 
 
 def _compact[Item: (Candidate, Claim)](

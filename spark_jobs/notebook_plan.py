@@ -44,14 +44,12 @@ class NotebookPlanner:
     def look(self, *, newer_only: bool = False) -> Looked:
         """Claim what is due; with `newer_only`, no version that another load has tried."""
         found = find_files(self.landing, self.feeds, self._scope())
-        tracked = self.tracker.tracked(self.lob, found.wanted)
-        plan = files_due(
-            found.wanted, tracked, batch_id=self.batch_id, trigger=Trigger.NOTEBOOK, force=self.request.force
-        )
+        tracked = self.tracker.tracked(self.lob, found)
+        plan = files_due(found, tracked, batch_id=self.batch_id, trigger=Trigger.NOTEBOOK, force=self.request.force)
         wanted = [claim for claim in plan.claims if claim.attempt == 1 or not newer_only]
         ours = self.tracker.claim(self.lob, self.batch_id, wanted, self.run_id)
         if len(ours) < len(wanted):
-            tracked = self.tracker.tracked(self.lob, found.wanted)
+            tracked = self.tracker.tracked(self.lob, found)
         feeds = {feed.config_id: feed for feed in self.feeds}
         held = {
             (feeds[row.config_id].category, feeds[row.config_id].subcategory, row.file.path): row.batch_id

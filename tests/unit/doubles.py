@@ -1,7 +1,7 @@
 """Stateful stand-ins for the core's ports. They refuse what they do not do."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -148,7 +148,7 @@ class MemoryTracker:
         self.synced[lob] = config.content_hash
         return wrote
 
-    def tracked(self, lob: str, files: Sequence[Candidate]) -> Sequence[TrackedFile]:
+    def tracked(self, lob: str, files: Iterable[Candidate]) -> Sequence[TrackedFile]:
         self.calls["tracked"] += 1
         keys = {(one.feed.config_id, one.file.path) for one in files}
         return [

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -158,6 +159,22 @@ def test_a_listed_file_is_wanted_or_says_why_not(name: str, scope: Scope, reason
     found = candidates([landed(name)], [feed()], scope)
     assert found.skipped == Counter([reason] if reason else [])
     assert len(found.wanted) == (reason is None)
+
+
+def test_candidates_come_while_the_listing_goes_on_and_all_of_them_however_often_they_are_gone_through() -> None:
+    listed: list[str] = []
+
+    def listing() -> Iterator[SourceFile]:
+        for name in ("a.csv", "_hidden.csv", "b.csv"):
+            listed.append(name)
+            yield landed(name)
+
+    found = candidates(listing(), [feed()], Scope(EVERYTHING))
+    first = next(iter(found))
+    assert (first.file, listed) == (landed("a.csv"), ["a.csv"])
+    assert found.skipped == Counter(["hidden"])
+    assert [one.file for one in found] == [one.file for one in found.wanted] == [landed("a.csv"), landed("b.csv")]
+    assert listed == ["a.csv", "_hidden.csv", "b.csv"]
 
 
 def test_two_feeds_may_want_the_same_file() -> None:

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 
@@ -10,7 +11,7 @@ import pytest
 
 from hub_core import statements
 from hub_core.codes import FileError
-from hub_core.errors import TABLE_NOT_FOUND, Broken
+from hub_core.errors import TABLE_NOT_FOUND, Broken, Transient
 from hub_core.feeds import parse_config
 from hub_core.model import Claim, FileStatus, SourceFile
 from hub_core.ports import Row, Value
@@ -193,6 +194,35 @@ def test_what_is_tracked_is_asked_for_in_one_statement_for_each_twenty_thousand_
     [found] = SqlTracker(sql, "main").tracked("falcon", [Candidate(FEED, FILE)] * (ROWS_PER_STATEMENT + 1))
     assert (found.status, found.attempt, found.file.etag, found.error_code) == (FileStatus.FAILED, 2, None, "RUN_LOST")
     assert len(sql.asked) == 2
+
+
+def test_the_tracker_is_asked_for_the_first_files_while_the_others_are_listed() -> None:
+    sql = RecordingSql([], [])
+    asked = threading.Event()
+    query = sql.query
+
+    def told(statement: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
+        asked.set()
+        return query(statement, parameters)
+
+    def listed() -> Iterator[Candidate]:
+        yield from [Candidate(FEED, FILE)] * (ROWS_PER_STATEMENT + 1)
+        assert asked.wait(10)
+
+    sql.query = told  # type: ignore[method-assign] — it tells when
+    assert SqlTracker(sql, "main").tracked("falcon", listed()) == []
+    assert len(sql.asked) == 2
+
+
+def test_a_listing_that_breaks_off_is_the_error_and_no_more_is_asked() -> None:
+    sql = RecordingSql([], [])
+
+    def listed() -> Iterator[Candidate]:
+        yield from [Candidate(FEED, FILE)] * ROWS_PER_STATEMENT
+        raise Transient("STORAGE", "gone")
+
+    with pytest.raises(Transient, match="gone"):
+        SqlTracker(sql, "main").tracked("falcon", listed())
 
 
 def test_a_batch_is_counted_by_status() -> None:
