@@ -64,7 +64,9 @@ const FEED_COLUMNS = [
     named(feedName(feed)), element("span", { class: "quiet" }, named(feed.file_pattern)),
     ...(feed.is_active ? [] : [" ", stateOf("not active")]),
   ] },
-  { said: (feed) => count(feed.due), number: true },
+  { said: (feed) => `${count(feed.due)} ${feed.missed || ""}`, number: true, show: (feed) => [
+    count(feed.due), ...(feed.missed ? [element("span", { class: "quiet" }, `${count(feed.missed)} missed`)] : []),
+  ] },
   { said: (feed) => (feed.due ? span(feed.lag_seconds) : feed.due === 0 ? "none" : ""), number: true },
   { said: (feed) => `${feed.newest_file ?? ""} ${moment(feed.newest_file_at)}`, show: (feed) => feed.newest_file
     ? [named(feed.newest_file), element("span", { class: "quiet" }, timeOf(feed.newest_file_at))] : [] },

@@ -94,10 +94,11 @@ def test_feeds_are_shown_with_what_is_due_since_when_and_their_last_load(someone
     falcon, heron = someone.rows(re.compile("As the sweep")).all()
     expect(falcon.get_by_role("rowheader")).to_contain_text("falcon / transactions / credit")
     due, lag, newest, last, destination = falcon.get_by_role("cell").all()
-    expect(due).to_have_text("1")
+    expect(due).to_have_text("11 missed")  # one is due, and below it: one that no event told of
     expect(lag).to_have_text("3 h 7 min")
     expect(newest).to_contain_text("transactions_202603")
     expect(destination).to_have_text("main.falcon_bronze.credit_raw")
+    expect(heron.get_by_role("cell").first).to_have_text("0")
     expect(heron.get_by_role("cell").nth(1)).to_have_text("none")
     expect(someone.page.get_by_role("heading", name="Rows of CSVs that are skipped")).to_be_visible()
     expect(someone.page.get_by_role("listitem").filter(has_text="heron, line 3")).to_contain_text("bad name")
