@@ -6,7 +6,7 @@ reads those and not years of finished loads. Only an ACCEPTED load has none: its
 those of the last day are looked for by their state.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import batched, islice
 from typing import Any
@@ -99,6 +99,11 @@ class TableLoads:
 
     def update(self, stored: Stored, load: Load) -> Stored:
         """See `Loads.update`."""
+        written = self._replace(stored, load)
+        measure_end(self._telemetry, stored.load, load)
+        return written
+
+    def _replace(self, stored: Stored, load: Load) -> Stored:
         unchanged = {"etag": stored.etag, "match_condition": MatchConditions.IfNotModified}
         replacing: Mapping[str, Any] = {"mode": UpdateMode.REPLACE, **unchanged}
         had, has = _has_marker(stored.load), _has_marker(load)
@@ -120,12 +125,10 @@ class TableLoads:
                 # It may have been changed by this very update, whose first answer was lost.
                 now = self.get(load.id)
                 if now is not None and _entity(now.load) == _entity(load):
-                    measure_end(self._telemetry, stored.load, load)
                     return now
                 raise Conflict(f"load {load.id} has changed meanwhile") from error
         if not written.get("etag"):
             raise Transient("STORAGE_UNAVAILABLE", "updating a load: half an answer")
-        measure_end(self._telemetry, stored.load, load)
         return Stored(load, str(written["etag"]))
 
     def open(self) -> Iterator[Stored]:
@@ -140,7 +143,7 @@ class TableLoads:
             try:
                 stored = self.get(load_id)
             except Broken as error:
-                log.error("%s", error.message, extra={"load_id": load_id, "code": error.code})  # noqa: TRY400
+                _pass_over(load_id, error)
                 continue
             if stored is not None and stored.load.is_open:
                 yield stored
@@ -152,19 +155,19 @@ class TableLoads:
         found: list[Load] = []
         with translated("listing loads"):
             rows = self._range(continuation or "", _LAST, lob=lob, state=status, results_per_page=limit + 2)
-            for entity in rows:
-                if entity["RowKey"] == continuation:
+            for load in _readable(rows):
+                if load.id == continuation:
                     continue
                 if len(found) == limit:
                     return found, found[-1].id
-                found.append(_load(entity))
+                found.append(load)
         return found, None
 
     def drop(self, before: datetime, limit: int) -> Sequence[str]:
         """See `Loads.drop`. A key goes with its load: the load's id, which it holds, tells its age too."""
         since = first_id(before)
         with translated("dropping old loads"):
-            ended = (load.id for load in map(_load, self._range(since, _LAST)) if not load.is_open)
+            ended = (load.id for load in _readable(self._range(since, _LAST)) if not load.is_open)
             old = list(islice(ended, limit))
             gone = frozenset(old)
             keys = self._table.query_entities(
@@ -212,6 +215,18 @@ def _entity(load: Load) -> Entity:
         "alert_due": load.alert_due,
         "trace": load.trace or "",
     }
+
+
+def _readable(entities: Iterable[Mapping[str, Any]]) -> Iterator[Load]:
+    for entity in entities:
+        try:
+            yield _load(entity)
+        except Broken as error:
+            _pass_over(str(entity["RowKey"]), error)
+
+
+def _pass_over(load_id: str, error: Broken) -> None:
+    log.error("%s", error.message, extra={"load_id": load_id, "code": error.code})
 
 
 def _load(entity: Mapping[str, Any]) -> Load:
