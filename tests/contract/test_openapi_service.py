@@ -68,6 +68,8 @@ def test_every_answer_is_as_the_document_says(api: Any, operation: str, mode: Ge
     def keeps_to_it(case: Any) -> None:
         # What is empty is absent, here and in a query at large, and so can't be wrong.
         assume(all(value not in ("", [], {}) for value in (case.query or {}).values()))
+        # In an id that is no string, `#` is not escaped: what follows it, the rest of the route too, is never sent.
+        assume("#" not in case.formatted_path)
         case.call_and_validate(headers={"x-functions-key": KEY}, checks=CHECKS)
 
     keeps_to_it()

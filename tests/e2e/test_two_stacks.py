@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -36,8 +35,11 @@ def up(state: Path, spoke: Path) -> Iterator[Addresses]:
             time.sleep(0.5)
         yield Addresses(**json.loads((state / STACK_FILE).read_text()))
     finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0, log.read_text()
+        process.terminate()  # an interrupt is ignored by what a shell has started behind its back
+        try:
+            assert process.wait(60) == 0, log.read_text()
+        finally:
+            process.kill()
 
 
 def test_a_new_spoke_on_a_stack_of_its_own_loads_a_file_and_another_stack_knows_nothing_of_it(
