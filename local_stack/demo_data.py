@@ -12,6 +12,8 @@ from itertools import groupby
 from pathlib import Path
 from tempfile import mkdtemp
 
+DATA = Path(".local") / "demo-data"
+"""Where the demos and the benchmarks keep their files between runs."""
 LOB = "falcon"
 SCHEMA = "falcon_bronze"
 VERSION = 1

