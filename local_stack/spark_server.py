@@ -16,6 +16,9 @@ from urllib.request import url2pathname
 
 from pyspark.sql import SparkSession
 
+from hub_core.identifiers import quote_column
+from spark_jobs.spark_sql import literal
+
 
 def main() -> None:
     """Serve until the JVM that started this process is gone."""
@@ -35,10 +38,12 @@ def enter_tables(spark: SparkSession, warehouse: Path) -> None:
     What has no commit is what a server left that was killed while it made the table: that goes.
     """
     for schema in sorted(warehouse.glob("*.db")):
-        spark.sql(f"CREATE SCHEMA IF NOT EXISTS `{schema.stem}`")
+        name = quote_column(schema.stem)
+        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
         for table in sorted(schema.iterdir()):
             if any(table.glob("_delta_log/*.json")):
-                spark.sql(f"CREATE TABLE `{schema.stem}`.`{table.name}` USING delta LOCATION '{table.as_uri()}'")
+                qualified = f"{name}.{quote_column(table.name)}"
+                spark.sql(f"CREATE TABLE {qualified} USING delta LOCATION {literal(str(table))}")
             else:
                 shutil.rmtree(table)
 

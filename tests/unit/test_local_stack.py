@@ -129,7 +129,7 @@ class TestParts:
             (tmp_path / log).mkdir(parents=True)
         (tmp_path / "a b.db/whole/_delta_log/00000000000000000000.json").write_text("{}")
         enter_tables(Catalog(), tmp_path)  # type: ignore[arg-type] — all that it calls
-        whole = (tmp_path / "a b.db/whole").as_uri()
+        whole = tmp_path / "a b.db/whole"
         assert entered == [
             "CREATE SCHEMA IF NOT EXISTS `a b`",
             f"CREATE TABLE `a b`.`whole` USING delta LOCATION '{whole}'",

@@ -214,7 +214,7 @@ def test_the_tracker_is_asked_for_the_first_files_while_the_others_are_listed() 
     assert len(sql.asked) == 2
 
 
-def test_a_listing_that_breaks_off_is_the_error_and_no_more_is_asked() -> None:
+def test_a_listing_that_breaks_off_is_the_error() -> None:
     sql = RecordingSql([], [])
 
     def listed() -> Iterator[Candidate]:
