@@ -11,14 +11,13 @@ from hub_core.model import Feed
 SCHEMA = "bronze_metadata"
 
 
+TABLES = ("file_config", "load_tracker", "quarantine")
+"""The hub's own tables, which `ddl/` makes in `SCHEMA`."""
+
+
 def table_names(catalog: str) -> dict[str, str]:
     """The quoted names that the statements' braces take."""
-    return {
-        "catalog": quote(catalog),
-        "file_config": quote(catalog, SCHEMA, "file_config"),
-        "load_tracker": quote(catalog, SCHEMA, "load_tracker"),
-        "quarantine": quote(catalog, SCHEMA, "quarantine"),
-    }
+    return {"catalog": quote(catalog), **{name: quote(catalog, SCHEMA, name) for name in TABLES}}
 
 
 FEED_COLUMNS = {

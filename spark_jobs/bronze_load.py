@@ -1,9 +1,9 @@
 """The loader job's entry point: `bronze_load --batch-id X --catalog C [--run-id R]`."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 
 from hub_core import telemetry
 from spark_jobs.loader import Loader
@@ -19,18 +19,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     from pyspark.sql import SparkSession
 
+    say = partial(print, flush=True)
     spark = SparkSession.builder.getOrCreate()
     told = telemetry.from_environment("deltalake-hub-loader")
     with closing(told), told.span("bronze load", options.traceparent or None, load_id=options.batch_id):
-        result = Loader(spark, options.catalog, options.batch_id, options.run_id or None, say=_say).run()
-    _say(str(result))
+        result = Loader(spark, options.catalog, options.batch_id, options.run_id or None, say=say).run()
+    say(str(result))
     # The last line of the output is the run's answer to jobs/runs/get-output.
-    _say(result.to_json())
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    say(result.to_json())
 
 
 if __name__ == "__main__":

@@ -1,15 +1,12 @@
 """The housekeeping job's entry point: `hub_maintenance --catalog C` keeps the hub's own tables small."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from hub_core.identifiers import quote
 from hub_core.ports import Sql
-from hub_core.statements import SCHEMA
+from hub_core.statements import TABLES, table_names
 from spark_jobs.spark_sql import SparkSql
-
-TABLES = ("load_tracker", "file_config", "quarantine")
 
 
 def maintenance(catalog: str) -> dict[str, tuple[str, str]]:
@@ -17,7 +14,8 @@ def maintenance(catalog: str) -> dict[str, tuple[str, str]]:
 
     VACUUM names no retention: Delta's own, a week, is what running readers may need.
     """
-    return {name: _statements(quote(catalog, SCHEMA, name)) for name in TABLES}
+    names = table_names(catalog)
+    return {name: (f"OPTIMIZE {names[name]}", f"VACUUM {names[name]}") for name in TABLES}
 
 
 def maintain(sql: Sql, catalog: str, say: Callable[[str], None]) -> None:
@@ -42,16 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     from pyspark.sql import SparkSession
 
-    maintain(SparkSql(SparkSession.builder.getOrCreate()), options.catalog, _say)
-
-
-def _statements(table: str) -> tuple[str, str]:
-    return f"OPTIMIZE {table}", f"VACUUM {table}"
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    maintain(SparkSql(SparkSession.builder.getOrCreate()), options.catalog, partial(print, flush=True))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import pytest
 
 from hub_core.errors import Broken
 from hub_core.ports import Value
-from spark_jobs.maintenance import TABLES, main, maintain, maintenance
+from hub_core.statements import TABLES
+from spark_jobs.maintenance import main, maintain, maintenance
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,12 +69,12 @@ def test_a_table_is_optimized_and_then_vacuumed_with_deltas_own_retention() -> N
 
 
 def test_a_broken_table_does_not_keep_the_others_from_their_turn() -> None:
-    spark, said = Spark("load_tracker"), list[str]()
+    spark, said = Spark("file_config"), list[str]()
     with pytest.raises(ExceptionGroup) as raised:
         maintain(Statements(spark), "prod", said.append)
-    assert [str(error) for error in raised.value.exceptions] == ["load_tracker is broken"]
+    assert [str(error) for error in raised.value.exceptions] == ["file_config is broken"]
     assert len(spark.ran) == 4
-    assert said[0] == "load_tracker: load_tracker is broken"
+    assert said[0] == "file_config: file_config is broken"
 
 
 @pytest.mark.parametrize("catalog", ["", "a.b", "a`b", "prod; DROP SCHEMA x"])

@@ -9,8 +9,7 @@ import pytest
 from hub_core.bootstrap import migrate_with
 from hub_core.errors import Broken
 from hub_core.ports import Row, Value
-
-TABLES = ("file_config", "load_tracker", "quarantine")
+from hub_core.statements import TABLES
 
 
 class Database:
