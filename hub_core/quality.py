@@ -88,10 +88,16 @@ def _unquoted(column: str) -> str:
 
 
 def _split(text: str) -> list[str]:
-    """`text` at the semicolons that stand outside quotes; empty parts are dropped."""
-    parts, current, quoted = [], "", ""
+    """`text` at the semicolons that stand outside quotes; empty parts are dropped.
+
+    As in Spark, a backslash in a literal takes the next character as it is.
+    """
+    parts, current, quoted, taken = [], "", "", False
     for char in text:
-        if quoted:
+        if taken:
+            taken = False
+        elif quoted:
+            taken = char == "\\" and quoted != "`"
             quoted = "" if char == quoted else quoted
         elif char in "'\"`":
             quoted = char

@@ -19,6 +19,7 @@ from hub_core.quality import RowCountRule, Rule, UniqueRule, parse_rules
         ("s: x <> ';' AND y = 'a:b'", (Rule("s", "x <> ';' AND y = 'a:b'"),)),
         ("s: x <> 'it''s; so'; t: `a;b` = 1", (Rule("s", "x <> 'it''s; so'"), Rule("t", "`a;b` = 1"))),
         ('s: x <> "a;b"', (Rule("s", 'x <> "a;b"'),)),
+        (r"s: x <> 'it\'s; so'; t: y = 'a\\'", (Rule("s", r"x <> 'it\'s; so'"), Rule("t", r"y = 'a\\'"))),
     ],
 )
 def test_rules_are_split_at_semicolons_outside_quotes(text: str, rules: tuple[Rule, ...]) -> None:
