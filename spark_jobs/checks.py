@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
 
+from hub_core.identifiers import quote_column
 from hub_core.model import Feed
 from hub_core.quality import FileRule, Rule, UniqueRule, parse_rules
 from hub_core.rule_grammar import DIALECT
@@ -13,6 +14,7 @@ from spark_jobs.reading import column, multiline
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
+    from sqlglot import exp
 
 REPLACEMENT = "\ufffd"
 """What a byte that does not decode turns into."""
@@ -29,14 +31,14 @@ def file_rules_of(feed: Feed) -> tuple[FileRule, ...]:
 
 
 def columns_of(feed: Feed) -> list[str]:
-    """The columns that the feed's quality rules name."""
+    """The columns, and the fields within them, that the feed's quality rules name, as SQL spells them."""
     from sqlglot import exp, parse_one
 
-    named = [name for rule in file_rules_of(feed) if isinstance(rule, UniqueRule) for name in rule.columns]
+    unique = [name for rule in file_rules_of(feed) if isinstance(rule, UniqueRule) for name in rule.columns]
+    named = [quote_column(name) for name in unique]
     for rule in rules_of(feed):
         tree = parse_one(rule.expression, read=DIALECT)
-        # Of `column.field` the first part.
-        named += [node.parts[0].name for node in tree.find_all(exp.Column)]
+        named += [".".join(quote_column(part.name) for part in node.parts) for node in tree.find_all(exp.Column)]
     return list(dict.fromkeys(named))
 
 
@@ -64,15 +66,46 @@ def broken_rule(rules: Sequence[Rule]) -> "Column":
     return F.coalesce(*names) if names else F.lit(None).cast("string")
 
 
+def broken(rule: Rule) -> "Column":
+    """Why the record breaks the rule, else NULL: as `broken_rule`, but a value that can't be cast fails no read.
+
+    It breaks the rule, unless that is true or false whatever the value is.
+    """
+    castless, uncast = _casts_tried(rule.expression)
+    said = f"{rule.name}: {rule.expression}"
+    verdict = F.expr(f"({castless})")
+    is_false = F.when(~verdict, F.lit(f"{said} is false"))
+    if uncast is None:
+        return is_false
+    return is_false.when(verdict.isNull() & F.expr(uncast), F.lit(f"{said}: a value is not of the type it is cast to"))
+
+
+def _casts_tried(expression: str) -> tuple[str, str | None]:
+    """A rule with its casts tried only, and when one of them fails; None where it has no cast."""
+    from sqlglot import exp, parse_one
+
+    def tried(node: "exp.Expression") -> "exp.Expression":
+        return exp.TryCast(this=node.this, to=node.args["to"]) if type(node) is exp.Cast else node
+
+    tree = parse_one(expression, read=DIALECT)
+    if not any(type(node) is exp.Cast for node in tree.walk()):
+        return expression, None
+    tree = tree.transform(tried)
+    failed = [
+        f"({node.this.sql(DIALECT)}) IS NOT NULL AND {node.sql(DIALECT)} IS NULL" for node in tree.find_all(exp.TryCast)
+    ]
+    return tree.sql(DIALECT), " OR ".join(f"({one})" for one in failed)
+
+
 def unclosed(feed: Feed) -> str | None:
     """A Java pattern for lines in which a quote opens a field and none closes it; None without quotes."""
     if not feed.quote or multiline(feed):
         return None
-    quote, sep, escaping = _java(feed.quote), _java(delimiter(feed)), escape(feed)
+    quote, sep, escaping = literally(feed.quote), literally(delimiter(feed)), escape(feed)
     inside = (
         f"[^{quote}]*+(?:{quote}{quote}[^{quote}]*+)*+"
         if escaping in {feed.quote, ""}
-        else f"(?:[^{quote}{_java(escaping)}]|{_java(escaping)}.)*+"
+        else f"(?:[^{quote}{literally(escaping)}]|{literally(escaping)}.)*+"
     )
     plain = f"(?:(?!{sep}).)*+"
     field = f"(?:{quote}{inside}{quote}{plain}|(?!{quote}){plain})"
@@ -87,6 +120,6 @@ def any_of(conditions: Sequence["Column"]) -> "Column":
     return any_of(conditions[:middle]) | any_of(conditions[middle:])
 
 
-def _java(text: str) -> str:
-    """`text` as a literal of a Java pattern, in and outside of brackets."""
+def literally(text: str) -> str:
+    """`text` as a Java pattern that matches just it, in and outside of brackets."""
     return "".join(f"\\x{{{ord(char):x}}}" for char in text)

@@ -43,8 +43,10 @@ class Rejects:
     records: int
     bad: int
     first: str = ""
-    unclosed: int = 0
-    """Records with a quote that is not closed."""
+    torn: bool = False
+    """Whether a quote that one record opens is closed in another, or nowhere: where records begin can't be told."""
+    sent_replaced: bool = False
+    """Whether the file was sent with U+FFFD in it: then that is no sign of bytes that don't decode."""
     repeated: str | None = None
     """The name of the first `unique` rule that the file breaks."""
     repeats: int = 0
@@ -137,7 +139,11 @@ def named_groups(claims: Iterable[OpenClaim]) -> list[Group]:
     for claim in claims:
         if claim.commit_id is not None:
             by_commit.setdefault(claim.commit_id, []).append(claim)
-    return [Group(commit, tuple(members)) for commit, members in by_commit.items()]
+    # The oldest file first: where there is no table yet, that one's columns make it, whoever loads them.
+    return [
+        Group(commit, tuple(sorted(members, key=lambda claim: (claim.modified, claim.path))))
+        for commit, members in by_commit.items()
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +187,16 @@ def _claim(row: Row, earlier: Sequence[Row]) -> OpenClaim:
 def redelivery(mode: OnRedelivery, size: int, modified: int, earlier: Sequence[Row]) -> tuple[tuple[str, ...], bool]:
     """Which of the `EARLIER_DELIVERIES` of a path are replaced, and whether the new one is skipped.
 
-    The same version again was forced, so its rows are replaced whatever the feed says of newer versions.
+    The same version again was forced, be it one that was skipped at first: it is loaded, and its rows are replaced,
+    whatever the feed says of newer versions.
     """
     same = [one for one in earlier if (one["file_size"], one["modified_epoch"]) == (size, modified)]
+    with_rows = [one for one in earlier if int(str(one["row_count"] or 0)) > 0]
     if mode is OnRedelivery.APPEND:
-        return tuple(sorted(str(one["tracker_id"]) for one in same)), False
-    if mode is OnRedelivery.SKIP and earlier and not same:
+        return tuple(sorted(str(one["tracker_id"]) for one in with_rows if one in same)), False
+    if mode is OnRedelivery.SKIP and with_rows and not same:
         return (), True
-    return tuple(sorted(str(one["tracker_id"]) for one in earlier)), False
+    return tuple(sorted(str(one["tracker_id"]) for one in with_rows)), False
 
 
 def _feed(row: Row) -> Feed:

@@ -35,8 +35,9 @@ little, since numbers and dates don't sort as text."""
 
 _SIMPLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
-PROPERTIES = {"delta.columnMapping.mode": "name", "delta.enableTypeWidening": "true"}
-"""Names with spaces, dots and brackets; types that widen in place."""
+MADE_BY_LOADER = "deltalakeHub.madeByLoader"
+PROPERTIES = {"delta.columnMapping.mode": "name", "delta.enableTypeWidening": "true", MADE_BY_LOADER: "true"}
+"""Names with spaces, dots and brackets; types that widen in place; whose table it is until it has rows."""
 
 
 class Refused(Exception):
@@ -89,7 +90,7 @@ class Destination:
             self._create(columns)
             # Another load may have made it at the same time, with columns of its own.
             existing = self.columns() or {}
-        plan = decide(columns, existing, drift)
+        plan = self._decide(columns, existing, drift)
         after = [*(kind for _, kind in plan.widened), *(kind for _, kind in plan.targets.values())]
         if _has_ntz(after) and not _has_ntz(existing.values()):
             # Unlike most features, Delta wants this one asked for by name once the table is there.
@@ -130,6 +131,25 @@ class Destination:
                 return {}
             raise
         return {str(row["tracker_id"]): int(str(row["row_count"])) for row in found}
+
+    def _decide(self, columns: Mapping[str, str], existing: Mapping[str, str], drift: SchemaDrift) -> Fit:
+        """As `decide`; but the columns of a table without rows are those of a file that never came, and bind nobody."""
+        try:
+            plan = decide(columns, existing, drift)
+        except Refused:
+            if drift is SchemaDrift.ADD or not self._waits_for_rows():
+                raise
+        else:
+            if not plan.ignored or not self._waits_for_rows():
+                return plan
+        return decide(columns, existing, SchemaDrift.ADD)
+
+    def _waits_for_rows(self) -> bool:
+        """Whether the loader has made the table, and no file has brought a row yet."""
+        properties = self._sql.query(f"SHOW TBLPROPERTIES {self.quoted}", {})
+        if not any(row["key"] == MADE_BY_LOADER for row in properties):
+            return False
+        return not self._sql.query(f"SELECT 1 AS one FROM {self.quoted} LIMIT 1", {})  # noqa: S608 — a quoted name
 
     def _create(self, columns: Mapping[str, str]) -> None:
         catalog, schema, _ = self.table.split(".")
@@ -201,7 +221,12 @@ def decide(columns: Mapping[str, str], existing: Mapping[str, str], drift: Schem
         if "<" in kind:
             # Delta matches its fields by name and adds those that are new.
             both = kept(kind, existing[target]) if drift is SchemaDrift.IGNORE else kind
-        targets[name] = (target, both)
+        if both is not None:
+            targets[name] = (target, both)
+    if columns and not targets:
+        message = f"the table has none of the file's columns ({', '.join(columns)}), and schema_drift is ignore; "
+        message += "is this the feed's file, and are its delimiter and has_header right?"
+        raise Refused(Problem(FileError.SCHEMA_DRIFT, message))
     return Fit(
         targets=targets,
         ignored=tuple(extra) if drift is SchemaDrift.IGNORE else (),

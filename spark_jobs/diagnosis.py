@@ -13,7 +13,7 @@ from hub_core.paths import parents
 from hub_core.quality import UniqueRule
 from spark_jobs.checks import broken_rule, columns_of, file_rules_of, rules_of
 from spark_jobs.claims import Diagnosis, Group, OpenClaim, Piece, Problem, Rejects
-from spark_jobs.destination import Refused
+from spark_jobs.destination import Destination, Refused, decide
 from spark_jobs.failures import broken_path, condition, first_line, is_passing, main_condition, root_cause, spellings
 from spark_jobs.headers import first_record, header_problem, positional
 from spark_jobs.judging import broken_file_rule, too_many, validated
@@ -21,14 +21,19 @@ from spark_jobs.reading import (
     column,
     delimited_lines,
     first_lines,
+    has_lines,
     listed,
+    multiline,
     parquet_rows,
     raw_starts,
     read_through,
+    records,
     whole_files,
     with_claims,
 )
 from spark_jobs.spark_paths import literal, spelled
+from spark_jobs.spark_sql import SparkSql
+from spark_jobs.types import ddl
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -40,7 +45,6 @@ SMALL_FILE = 8 * 1024 * 1024
 BZIP2 = b"BZh"
 HEADER_BYTES = 64 * 1024
 HEADER_LINES = 20
-MAX_SPLITS = 6
 
 
 class Diagnostician:
@@ -53,7 +57,7 @@ class Diagnostician:
         """What to do with the group's files after `error`; passing errors are raised again."""
         if is_passing(error):
             raise error
-        bad = self.other_versions(group.claims)
+        bad = self.not_as_claimed(group.claims)
         claims = _without(group.claims, bad)
         if group.feed.file_format is FileFormat.PARQUET:
             pieces = self._by_schema(claims, bad)
@@ -65,6 +69,11 @@ class Diagnostician:
         if news or (group.columns is None and isinstance(error, Refused) and group.splits == 0):
             return Diagnosis(tuple(pieces), tuple(bad))
         return self._by_content(group, pieces[0], error)
+
+    def not_as_claimed(self, claims: Sequence[OpenClaim]) -> Bad:
+        """The files that are gone, or another version, or not compressed as their names say."""
+        bad = self.other_versions(claims)
+        return [*bad, *self.misnamed(_without(claims, bad))]
 
     def other_versions(self, claims: Sequence[OpenClaim]) -> Bad:
         """The files that are gone, or are not the version that was claimed."""
@@ -96,20 +105,22 @@ class Diagnostician:
         claims = [claim for claim in claims if claim.size > 0]
         if not claims:
             return []
-        parquet = claims[0].feed.file_format is FileFormat.PARQUET
-        rows = (parquet_rows if parquet else delimited_lines)(self._spark, claims)
+        feed = claims[0].feed
+        lines = records if multiline(feed) else delimited_lines
+        rows = (parquet_rows if feed.file_format is FileFormat.PARQUET else lines)(self._spark, claims)
         placed = with_claims(self._spark, rows, claims).select("_hub_tracker_id").distinct()
         found = {row["_hub_tracker_id"] for row in placed.collect()}
         return [claim for claim in claims if claim.tracker_id in found]
 
     def misnamed(self, claims: Sequence[OpenClaim]) -> Bad:
-        """Of files that brought no row, those named `.bz2` that are none: Spark reads them as empty."""
+        """The files named `.bz2` that are none: Spark reads them as empty."""
         named = [claim for claim in claims if claim.path.lower().endswith(".bz2") and claim.size > 0]
         small = [claim for claim in named if claim.size <= SMALL_FILE]
-        packed: set[str] = set()
+        # Of a large one it is cheaper to see whether Spark finds anything in it.
+        packed = {spelled(claim.path) for claim in named if claim not in small and has_lines(self._spark, claim)}
         if small:
             rows = raw_starts(self._spark, small, len(BZIP2)).collect()
-            packed = {row["path"] for row in rows if bytes(row["start"]) == BZIP2}
+            packed |= {row["path"] for row in rows if bytes(row["start"]) == BZIP2}
         problem = Problem(FileError.UNREADABLE_FILE, "the file's name ends in .bz2, but it is not compressed so")
         return [(claim, problem) for claim in named if spelled(claim.path) not in packed]
 
@@ -200,14 +211,26 @@ class Diagnostician:
     def _by_content(self, group: Group, piece: Piece, error: Exception) -> Diagnosis:
         """The files' columns are known to be alike and present: the destination, a rule or a record is at fault."""
         if isinstance(error, Refused):
-            parquet = group.feed.file_format is FileFormat.PARQUET
-            if parquet and len(piece.claims) > 1 and group.splits < MAX_SPLITS:
-                middle = len(piece.claims) // 2
-                return Diagnosis((Piece(piece.claims[:middle], None), Piece(piece.claims[middle:], None)))
-            return Diagnosis((), tuple((claim, error.problem) for claim in piece.claims))
+            return self._by_fit(group, piece, error)
         if group.rejects is not None:
             return self._by_reading(group, piece, error)
         return self.validate(group, piece)
+
+    def _by_fit(self, group: Group, piece: Piece, error: Refused) -> Diagnosis:
+        """Which of the files the table does not take: delimited ones are alike, parquet ones may differ."""
+        everyone = Diagnosis((), tuple((claim, error.problem) for claim in piece.claims))
+        table = Destination(self._spark, SparkSql(self._spark), group.dest_table).columns()
+        if group.feed.file_format is not FileFormat.PARQUET or len(piece.claims) == 1 or table is None:
+            return everyone
+
+        def fit(part: Sequence[OpenClaim]) -> None:
+            schema = {field.name: ddl(field.dataType) for field in parquet_rows(self._spark, part).schema}
+            decide(schema, table, group.feed.schema_drift)
+
+        bad: Bad = []
+        self._peeled(piece.claims, fit, bad, unreadable=_unreadable_parquet)
+        good = _without(piece.claims, bad)
+        return Diagnosis((Piece(good, None),) if good else (), tuple(bad)) if bad else everyone
 
     def _by_reading(self, group: Group, piece: Piece, error: Exception) -> Diagnosis:
         """Validating reads no more than it needs: which file has a part that can't be read shows only now."""
@@ -256,7 +279,7 @@ class Diagnostician:
         if feed.file_format is not FileFormat.PARQUET or not feed.quality_rules or len(claims) == 1:
             return []
         rows = with_claims(self._spark, parquet_rows(self._spark, claims), claims)
-        values = [F.count(column(name)) for name in columns_of(feed)]
+        values = [F.count(F.col(name)) for name in columns_of(feed)]
         counted = rows.groupBy("_hub_tracker_id").agg(F.count("*"), *values).collect() if values else []
         empty = {row[0] for row in counted if min(row[1:]) == 0}
         bad: Bad = []

@@ -82,6 +82,7 @@ def first_record(start: bytes, feed: Feed, *, complete: bool) -> tuple[str, ...]
                 continue
             if char == quote:
                 opened = False
+                position = _after_padding(text, position + 1, sep) - 1
             elif char in "\r\n" and not feed.multiline and not is_wide(feed.encoding):
                 break
             else:
@@ -144,7 +145,24 @@ def _skip_blank_lines(text: str) -> int:
     return position
 
 
+def _after_padding(text: str, position: int, sep: str) -> int:
+    """Where the white space at `position` ends, if the field does too: what pads a quoted field is no part of it."""
+    end = position
+    while text[end : end + 1] in {" ", "\t"} and not text.startswith(sep, end):
+        end += 1
+    return end if text.startswith(sep, end) or text[end : end + 1] in {"", "\r", "\n"} else position
+
+
 def _decode(start: bytes, encoding: str) -> str:
-    # `utf-8-sig` and `utf-16` take the byte order mark away; the fixed-endian ones leave it in the text.
-    name = "utf-8-sig" if charset(encoding) == "UTF-8" else encoding
-    return start.decode(name, "replace").removeprefix("\ufeff")
+    """The text as Java has it, without its byte order mark.
+
+    Spark takes that of UTF-8 away whatever the encoding is, and Java reads UTF-16 without one as big-endian.
+    """
+    name = charset(encoding)
+    if not is_wide(encoding):
+        start = start.removeprefix(codecs.BOM_UTF8)
+    elif name == "UTF-16" and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16-be"
+    elif name == "UTF-32" and not start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        encoding = "utf-32-be"
+    return start.decode(encoding, "replace").removeprefix("\ufeff")

@@ -1,7 +1,7 @@
 """Every record of a group with its verdict: the validating pass, the good rows, and the quarantine's rows."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Window
@@ -10,9 +10,18 @@ from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
 from hub_core.codes import FileError
 from hub_core.model import Feed, FileFormat, FileStatus
 from hub_core.quality import RowCountRule, UniqueRule
-from spark_jobs.checks import any_of, broken_rule, file_rules_of, rules_of, unclosed, undecodable
+from spark_jobs.checks import (
+    REPLACEMENT,
+    any_of,
+    broken,
+    file_rules_of,
+    literally,
+    rules_of,
+    unclosed,
+    undecodable,
+)
 from spark_jobs.claims import OpenClaim, Problem, Rejects
-from spark_jobs.headers import CORRUPT_COLUMN, HUB_PREFIX
+from spark_jobs.headers import CORRUPT_COLUMN, HUB_PREFIX, charset, escape
 from spark_jobs.reading import (
     claimed_rows,
     column,
@@ -21,6 +30,7 @@ from spark_jobs.reading import (
     delimited_rows,
     multiline,
     parquet_rows,
+    raw_lines,
     with_claims,
 )
 
@@ -32,12 +42,12 @@ _EXAMPLE_CHARACTERS = 200
 
 
 def judged(
-    spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str], torn: Sequence[str] = ()
+    spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str], known: Mapping[str, Rejects]
 ) -> "DataFrame":
-    """The records, their claims, `_hub_raw`, `_hub_rule` (NULL: good), `_hub_reason`, `_hub_open`, `_hub_half`.
+    """The records, their claims, `_hub_raw`, `_hub_rule` (NULL: good), `_hub_reason`, and marks of malformed ones.
 
-    `torn` are the tracker_ids of files in which a quote is left open: there, a line with an odd number of quotes is
-    the rest of a torn record, while elsewhere it may be an inch mark.
+    `_hub_open`: a quote may be left open; `_hub_half`: a line has an odd number of quotes, as the rest of a torn record
+    does, though elsewhere that may be an inch mark; `_hub_undecodable`. `known` is what is known of files by now.
     """
     feed = claims[0].feed
     rules = rules_of(feed)
@@ -47,28 +57,33 @@ def judged(
         columns = [name for name in rows.columns if not name.startswith(HUB_PREFIX)]
     elif multiline(feed):
         rows = claimed_rows(spark, claims, lambda some: delimited_rows(spark, some, columns))
-        marks = (F.lit(False), F.lit(False))
+        marks = (F.coalesce(column(columns[-1]).rlike(r"[\r\n]"), F.lit(False)), F.lit(False))
     else:
         rows = _parsed_lines(spark, claims, columns)
         marks = _torn_marks(feed)
     everything = [column(name) for name in columns]
     if marks is None:
-        raw, malformed, (opened, half) = None, F.lit(None).cast("string"), (F.lit(False), F.lit(False))
+        raw, malformed, garbled, (opened, half) = None, F.lit(None).cast("string"), F.lit(False), (F.lit(False),) * 2
     else:
         opened, half = marks
         raw = F.col("_hub_raw") if not multiline(feed) else F.col(CORRUPT_COLUMN)
-        rest = half & F.col("_hub_tracker_id").isin(list(torn)) if torn else F.lit(False)
-        malformed = _malformed(feed, columns, opened | rest)
+        in_torn = _of(known, lambda found: found.torn)
+        # A value with a line break, where they may have one, is torn only if the file is.
+        torn = in_torn & opened if multiline(feed) else opened | (in_torn & half)
+        garbled = _garbled(columns) & ~_of(known, lambda found: found.sent_replaced)
+        malformed = _malformed(feed, columns, torn, garbled)
     as_json = F.to_json(F.struct(*everything)) if everything else F.lit(None).cast("string")
-    broken = broken_rule(rules)
-    texts = [F.when(broken == rule.name, F.lit(f"{rule.name}: {rule.expression} is false")) for rule in rules]
+    verdicts = [(rule, broken(rule)) for rule in rules]
+    names = [F.when(why.isNotNull(), F.lit(rule.name)) for rule, why in verdicts]
+    reasons = [why for _, why in verdicts]
     return rows.withColumns(
         {
             "_hub_raw": as_json if raw is None else F.coalesce(raw, as_json),
-            "_hub_rule": F.when(malformed.isNotNull(), F.lit(MALFORMED)).otherwise(broken),
-            "_hub_reason": F.coalesce(malformed, *texts),
+            "_hub_rule": F.when(malformed.isNotNull(), F.lit(MALFORMED)).otherwise(F.coalesce(*names, F.lit(None))),
+            "_hub_reason": F.coalesce(malformed, *reasons),
             "_hub_open": opened,
             "_hub_half": half,
+            "_hub_undecodable": garbled,
         }
     )
 
@@ -78,7 +93,37 @@ def validated(spark: "SparkSession", claims: Sequence[OpenClaim], columns: Seque
 
     A file without records is absent.
     """
-    rows = judged(spark, claims, columns)
+    found = _counted(spark, claims, columns, {})
+    asked = [claim for claim in claims if found.get(claim.tracker_id, _NOTHING).undecodable]
+    intact = _intact(spark, asked) if asked else set[str]()
+    if intact:
+        found = _counted(spark, claims, columns, {one: Rejects(0, 0, sent_replaced=True) for one in intact})
+    rejects = {tracker_id: one.rejects for tracker_id, one in found.items()}
+    rows = judged(spark, claims, columns, rejects)
+    for rule in _unique_rules(claims[0].feed):
+        for row in _repeats(rows, rule).collect():
+            one = rejects[row["_hub_tracker_id"]]
+            if one.repeated is None:
+                rejects[row["_hub_tracker_id"]] = replace(
+                    one, repeated=rule.name, repeats=row["repeats"], first_repeat=row["example"]
+                )
+    return rejects
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    rejects: Rejects
+    undecodable: int = 0
+
+
+_NOTHING = _Counted(Rejects(0, 0))
+
+
+def _counted(
+    spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str], known: Mapping[str, Rejects]
+) -> dict[str, _Counted]:
+    """By tracker_id, what is bad but for `unique` rules."""
+    rows, feed = judged(spark, claims, columns, known), claims[0].feed
     bad = F.col("_hub_rule").isNotNull()
     example = F.concat(F.col("_hub_reason"), F.lit(": "), F.substring("_hub_raw", 1, _EXAMPLE_CHARACTERS))
     counted = rows.groupBy("_hub_tracker_id").agg(
@@ -86,25 +131,39 @@ def validated(spark: "SparkSession", claims: Sequence[OpenClaim], columns: Seque
         F.count_if(bad).alias("bad"),
         F.count_if(F.col("_hub_open")).alias("opened"),
         F.count_if(F.col("_hub_half") & ~bad).alias("halves"),
+        F.count_if(F.col("_hub_undecodable")).alias("undecodable"),
         F.first(F.when(bad, example), ignorenulls=True).alias("example"),
     )
-    found = {
-        row["_hub_tracker_id"]: Rejects(
-            records=row["records"],
-            bad=row["bad"] + (row["halves"] if row["opened"] else 0),
-            first=row["example"] or "",
-            unclosed=row["opened"],
-        )
-        for row in counted.collect()
-    }
-    for rule in _unique_rules(claims[0].feed):
-        for row in _repeats(rows, rule).collect():
-            one = found[row["_hub_tracker_id"]]
-            if one.repeated is None:
-                found[row["_hub_tracker_id"]] = replace(
-                    one, repeated=rule.name, repeats=row["repeats"], first_repeat=row["example"]
-                )
-    return found
+    found = {row["_hub_tracker_id"]: row for row in counted.collect()}
+    opened = {tracker_id for tracker_id, row in found.items() if row["opened"]}
+    if multiline(feed) and opened:
+        opened &= with_odd_quotes(spark, [claim for claim in claims if claim.tracker_id in opened])
+    counts: dict[str, _Counted] = {}
+    for tracker_id, row in found.items():
+        torn = tracker_id in opened and (multiline(feed) or row["halves"] > 0)
+        more = (row["opened"] if multiline(feed) else row["halves"]) if torn else 0
+        sent = tracker_id in known and known[tracker_id].sent_replaced
+        rejects = Rejects(row["records"], row["bad"] + more, row["example"] or "", torn=torn, sent_replaced=sent)
+        counts[tracker_id] = _Counted(rejects, row["undecodable"])
+    return counts
+
+
+def with_odd_quotes(spark: "SparkSession", claims: Sequence[OpenClaim]) -> set[str]:
+    """tracker_ids of the files in which a quote has no other, so that one which is opened may be closed nowhere."""
+    if not claims[0].feed.quote:
+        return set()
+    lines = with_claims(spark, delimited_lines(spark, claims, header=False), claims)
+    counted = lines.groupBy("_hub_tracker_id").agg(F.sum(_quotes(claims[0].feed, F.col("raw"))).alias("quotes"))
+    return {row["_hub_tracker_id"] for row in counted.collect() if row["quotes"] % 2 == 1}
+
+
+def _intact(spark: "SparkSession", claims: Sequence[OpenClaim]) -> set[str]:
+    """tracker_ids of the files all of whose bytes are text: U+FFFD in them was sent, not made by decoding."""
+    if charset(claims[0].feed.encoding) != "UTF-8":
+        return set()
+    lines = with_claims(spark, raw_lines(spark, claims), claims)
+    counted = lines.groupBy("_hub_tracker_id").agg(F.count_if(~F.is_valid_utf8("value")).alias("broken"))
+    return {row["_hub_tracker_id"] for row in counted.collect() if row["broken"] == 0}
 
 
 def _repeats(rows: "DataFrame", rule: UniqueRule) -> "DataFrame":
@@ -166,7 +225,14 @@ def broken_file_rule(found: Rejects, feed: Feed) -> Problem | None:
 
 
 def too_many(found: Rejects, feed: Feed) -> Problem | None:
-    """The problem of a file with more bad records than the feed allows. Pure."""
+    """The problem of a file with more bad records than the feed allows, or whose records can't be told apart. Pure."""
+    if found.torn:
+        message = (
+            f"{found.bad:,} of {found.records:,} records were refused, and none is loaded: a quote that one opens is "
+            f"closed in another, or nowhere, so that it can't be told where records begin"
+        )
+        message += f". First: {found.first}" if found.first else ""
+        return Problem(FileError.TOO_MANY_REJECTS, message, FileStatus.QUARANTINED, found.bad)
     if found.bad == 0 or found.bad * 100 <= feed.max_reject_percent * found.records:
         return None
     share = found.bad * 100 / found.records
@@ -175,11 +241,6 @@ def too_many(found: Rejects, feed: Feed) -> Problem | None:
         f"the feed allows {feed.max_reject_percent:g} %. First: {found.first}"
     )
     return Problem(FileError.TOO_MANY_REJECTS, message, FileStatus.QUARANTINED, found.bad)
-
-
-def torn_files(rejects: dict[str, Rejects]) -> list[str]:
-    """tracker_ids of the files in which a quote is left open."""
-    return sorted(tracker_id for tracker_id, found in rejects.items() if found.unclosed)
 
 
 def _parsed_lines(spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str]) -> "DataFrame":
@@ -207,21 +268,38 @@ def _torn_marks(feed: Feed) -> tuple["Column", "Column"]:
     if pattern is None:
         return F.lit(False), F.lit(False)
     raw = F.col("_hub_raw")
-    quotes = F.length(raw) - F.length(F.replace(raw, F.lit(feed.quote), F.lit("")))
-    return raw.rlike(pattern), (quotes % 2 == 1) & ~raw.rlike(pattern)
+    return raw.rlike(pattern), (_quotes(feed, raw) % 2 == 1) & ~raw.rlike(pattern)
 
 
-def _malformed(feed: Feed, columns: Sequence[str], torn: "Column") -> "Column":
+def _quotes(feed: Feed, raw: "Column") -> "Column":
+    """How many quotes a text holds that are not escaped."""
+    escaping = escape(feed)
+    if escaping not in {feed.quote, ""}:
+        raw = F.regexp_replace(raw, f"(?s){literally(escaping)}.", "")
+    return F.length(raw) - F.length(F.replace(raw, F.lit(feed.quote), F.lit("")))
+
+
+def _of(known: Mapping[str, Rejects], holds: Callable[[Rejects], bool]) -> "Column":
+    """Whether the record is of a file of which `holds` is known."""
+    ids = sorted(tracker_id for tracker_id, found in known.items() if holds(found))
+    return F.col("_hub_tracker_id").isin(ids) if ids else F.lit(False)
+
+
+def _garbled(columns: Sequence[str]) -> "Column":
+    return any_of([undecodable(columns), F.coalesce(F.col(CORRUPT_COLUMN).contains(REPLACEMENT), F.lit(False))])
+
+
+def _malformed(feed: Feed, columns: Sequence[str], torn: "Column", garbled: "Column") -> "Column":
     """Why a record is malformed, in a sentence; NULL where it is not."""
-    decodes = ~any_of([undecodable(columns), F.coalesce(F.col(CORRUPT_COLUMN).contains("\ufffd"), F.lit(False))])
-    return (
-        F.when(
-            torn,
-            F.lit(
-                "a quote is opened or closed on this line only; if values of the feed hold line breaks, "
-                "set its option multiline to true"
-            ),
+    if multiline(feed):
+        unclosed_quote = "a quote is opened here, and closed nowhere in the file"
+    else:
+        unclosed_quote = (
+            "a quote is opened or closed on this line only; if values of the feed hold line breaks, "
+            "set its option multiline to true"
         )
+    return (
+        F.when(torn, F.lit(unclosed_quote))
         .when(F.col(CORRUPT_COLUMN).isNotNull(), F.lit(f"the record does not have {len(columns)} fields"))
-        .when(~decodes, F.lit(f"the record does not decode as {feed.encoding}; see the feed's option encoding"))
+        .when(garbled, F.lit(f"the record does not decode as {feed.encoding}; see the feed's option encoding"))
     )

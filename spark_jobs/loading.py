@@ -16,9 +16,9 @@ from spark_jobs.destination import Destination, Fit, Refused
 from spark_jobs.diagnosis import Diagnostician
 from spark_jobs.failures import first_line, is_passing
 from spark_jobs.headers import header_problem
-from spark_jobs.judging import judged, torn_files
+from spark_jobs.judging import judged, with_odd_quotes
 from spark_jobs.quarantine import Quarantine
-from spark_jobs.reading import changed, claimed_rows, column, delimited_rows, fields_kept, parquet_rows
+from spark_jobs.reading import changed, claimed_rows, column, delimited_rows, fields_kept, multiline, parquet_rows
 from spark_jobs.spark_paths import total_partitions
 from spark_jobs.types import ddl
 
@@ -30,7 +30,7 @@ MAX_SPLITS = 12
 
 
 class NeedsValidation(Exception):
-    """The feed's rules are over files as a whole, or over columns that some lack: a validating pass decides."""
+    """Rules over files as a whole, or over columns that some lack, or a quote without another: validating decides."""
 
 
 class NothingToGoBy(Exception):
@@ -93,9 +93,9 @@ class GroupLoader:
         """Read the group's files and commit their rows, or raise before anything is committed."""
         destination = Destination(self._spark, self._sql, group.dest_table)
         filled = [claim for claim in group.claims if claim.size > 0]
-        if group.replaced and self._diagnostician.other_versions(filled):
+        if group.replaced and self._diagnostician.not_as_claimed(filled):
             # Found only after the commit, a file that is gone would have taken its earlier rows with it.
-            raise NothingToGoBy("a file that replaces another is not the one that was claimed")
+            raise NothingToGoBy("a file that replaces another is not the one that was claimed, or can't be read")
         if group.rejects is None and file_rules_of(group.feed):
             raise NeedsValidation(group.feed.table)
         if not filled or group.columns == ():
@@ -153,13 +153,16 @@ class GroupLoader:
             raise Refused(Problem(FileError.BAD_HEADER, problem, FileStatus.QUARANTINED))
         fit = destination.fit(dict.fromkeys(columns, "string"), feed.schema_drift)
         if group.rejects is None:
+            if multiline(feed) and with_odd_quotes(self._spark, filled):
+                # Seen only in the file as a whole: a quote that is closed nowhere makes one record of all that follows.
+                raise NeedsValidation(feed.table)
             rows = claimed_rows(self._spark, filled, lambda some: delimited_rows(self._spark, some, columns))
             refused = [changed(), suspicious(feed, columns)]
             rules = rules_of(feed)
             if rules:
                 refused.append(broken_rule(rules).isNotNull())
         else:
-            rows = judged(self._spark, filled, columns, torn_files(group.rejects)).where(F.col("_hub_rule").isNull())
+            rows = judged(self._spark, filled, columns, group.rejects).where(F.col("_hub_rule").isNull())
             refused = [changed()]
         return self._as_table(rows, fit, any_of(refused), group), fit
 
@@ -179,7 +182,8 @@ class GroupLoader:
             if rules:
                 refused.append(broken_rule(rules).isNotNull())
         else:
-            rows = judged(self._spark, group.claims, tuple(schema.names)).where(F.col("_hub_rule").isNull())
+            names = tuple(schema.names)
+            rows = judged(self._spark, group.claims, names, group.rejects).where(F.col("_hub_rule").isNull())
         return self._as_table(rows, fit, any_of(refused), group), fit
 
     def _as_table(self, rows: "DataFrame", fit: Fit, refused: "Column", group: Group) -> "DataFrame":

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
 from hub_core.ports import Sql
 from hub_core.statements import table_names
 from spark_jobs.claims import Piece, Rejects
-from spark_jobs.judging import judged, torn_files, with_repeats
+from spark_jobs.judging import judged, with_repeats
 from spark_jobs.spark_sql import retrying
 from spark_jobs.statements import QUARANTINED_OF_BATCH
 
@@ -40,7 +40,7 @@ class Quarantine:
         if not claims:
             return
         columns = piece.columns or ()
-        records = with_repeats(judged(self._spark, claims, columns, torn_files(dict(rejects))), claims[0].feed, rejects)
+        records = with_repeats(judged(self._spark, claims, columns, rejects), claims[0].feed, rejects)
         bad = records.where(F.col("_hub_rule").isNotNull())
         rows = bad.select(
             F.col("_hub_tracker_id").alias("tracker_id"),

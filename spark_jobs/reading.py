@@ -70,8 +70,16 @@ def delimited_rows(spark: "SparkSession", claims: Sequence[OpenClaim], columns: 
     return _pruned(claims, lambda places: reader.csv(list(places.paths)))
 
 
-def delimited_lines(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "DataFrame":
-    """The group's records as they were sent, one line each in the column `raw`, headers left out."""
+def raw_lines(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "DataFrame":
+    """The lines of the files in the column `value`, byte by byte as they were sent (decompressed)."""
+    return _pruned(claims, lambda places: _reader(spark).text(list(places.paths)))
+
+
+def delimited_lines(spark: "SparkSession", claims: Sequence[OpenClaim], *, header: bool | None = None) -> "DataFrame":
+    """The group's records as they were sent, one line each in the column `raw`.
+
+    Headers are left out; with `header` False, they are lines like any other.
+    """
     schema = StructType([StructField("raw", StringType())])
     options = delimited_options(claims[0].feed, check_header=False)
     options |= {
@@ -81,8 +89,18 @@ def delimited_lines(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "Data
         "nullValue": NO_NULL,
         "multiLine": _flag(is_wide(claims[0].feed.encoding)),
     }
+    if header is not None:
+        options["header"] = _flag(header)
     del options["columnNameOfCorruptRecord"]
     reader = _delimited_reader(spark, options).schema(schema)
+    return _pruned(claims, lambda places: reader.csv(list(places.paths)))
+
+
+def records(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "DataFrame":
+    """A row for each record of the delimited files, well-formed or not, headers left out; what it holds is not kept."""
+    options = delimited_options(claims[0].feed, check_header=False)
+    del options["columnNameOfCorruptRecord"]
+    reader = _delimited_reader(spark, options).schema(StructType([StructField("record", StringType())]))
     return _pruned(claims, lambda places: reader.csv(list(places.paths)))
 
 
@@ -101,6 +119,11 @@ def first_lines(spark: "SparkSession", claim: OpenClaim, count: int) -> bytes:
     frame = reader.text(list(sources([claim.path]).paths)).limit(count)
     rows = frame.select(F.col("value").cast("binary").alias("value")).collect()
     return b"\n".join(bytes(row["value"]) for row in rows)
+
+
+def has_lines(spark: "SparkSession", claim: OpenClaim) -> bool:
+    """Whether there is anything in the file, decompressed."""
+    return bool(_reader(spark).text(list(sources([claim.path]).paths)).limit(1).collect())
 
 
 def listed(spark: "SparkSession", paths: Sequence[str], folder: str) -> "DataFrame":

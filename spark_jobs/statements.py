@@ -17,17 +17,17 @@ LEFT JOIN {{file_config}} f ON f.config_id = c.config_id
 WHERE c.batch_id = :batch_id AND c.load_status = 'CLAIMED'
 """  # noqa: S608 — the names are the hub's own constants
 
-# The deliveries of the claims' paths to the same tables whose rows may still be there: a newer version replaces them.
+# The deliveries of the claims' paths to the same tables: a newer version replaces their rows, if they have any.
 # The claims' LOB is a key of the join, so that Spark reads that partition only.
 EARLIER_DELIVERIES = """
 SELECT t.config_id, t.source_path, t.dest_table, t.tracker_id, t.file_size,
-       unix_seconds(t.file_modified) AS modified_epoch
+       unix_seconds(t.file_modified) AS modified_epoch, t.row_count
 FROM {load_tracker} t
 LEFT SEMI JOIN (
     SELECT lob, config_id, source_path, dest_table FROM {load_tracker}
     WHERE batch_id = :batch_id AND load_status = 'CLAIMED'
 ) c ON c.lob = t.lob AND c.config_id = t.config_id AND c.source_path = t.source_path AND c.dest_table = t.dest_table
-WHERE t.load_status = 'SUCCESS' AND t.row_count > 0
+WHERE t.load_status = 'SUCCESS'
 """
 
 # Every change of a claim is one of these rows: it is made only where the claim is still as this run saw it, so that

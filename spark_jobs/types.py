@@ -45,12 +45,15 @@ def lacking(kind: str, existing: str, at: str) -> list[str]:
     return found
 
 
-def kept(kind: str, existing: str) -> str:
-    """The nested type `kind` without the fields that `existing` lacks."""
-    known = {name.lower(): one for name, one in within(existing).items()}
-    left = {name: kept(one, known[name.lower()]) for name, one in within(kind).items() if name.lower() in known}
-    if not left:
+def kept(kind: str, existing: str) -> str | None:
+    """The type `kind` without the fields that `existing` lacks; None where that leaves none of them."""
+    if "<" not in kind:
         return kind
+    known = {name.lower(): one for name, one in within(existing).items()}
+    shared = {name: kept(one, known[name.lower()]) for name, one in within(kind).items() if name.lower() in known}
+    left = {name: one for name, one in shared.items() if one is not None}
+    if not left or (not kind.startswith("struct<") and len(left) < len(shared)):
+        return None
     named = kind.startswith("struct<")
     parts = [f"{_quoted(name)}:{one}" if named else one for name, one in left.items()]
     return f"{kind.partition('<')[0]}<{','.join(parts)}>"

@@ -142,6 +142,18 @@ CASES: dict[str, Case] = {
         ID_NAME,
         [("1", "ann"), ("2", "bob"), ("3", "cyd")],
     ),
+    "padded": Case(
+        {
+            "padded.csv": ('"id" ,"name"  \n"1" ,"ann" \n', 1),
+            "sent.csv": ("id,name\n2,Zo\ufffd\n", 1),
+            "broken.csv": (
+                b"id,name\n3,Zo\xef\xbf\xbd\n4,Zo\xff\n",
+                quarantined("TOO_MANY_REJECTS", "does not decode as UTF-8"),
+            ),
+        },
+        ID_NAME,
+        [("1", "ann"), ("2", "Zo\ufffd")],
+    ),
     "bom_multiline": Case(
         {"a.csv": (BOM + b'"id",name\n1,"a\nb"\n', 1), "without.csv": ("id,name\n3,cyd\n", 1)},
         ID_NAME,
@@ -156,11 +168,19 @@ CASES: dict[str, Case] = {
             "lines.csv": ('id||name\n3||"a\nb"\n'.encode("utf-16"), 1),
             "header.csv": ("id||name\n".encode("utf-16"), 0),
             "bom.csv": (b"\xff\xfe", 0),
+            "bare.csv": ("id||name\n7||ö\n".encode("utf-16-be"), 1),
             "packed.csv.gz": (gzip.compress("id||name\n4||z\n".encode("utf-16")), 1),
             "short.csv": ("id||name\n5\n".encode("utf-16"), quarantined("TOO_MANY_REJECTS", "1 of 1 records")),
         },
         (*ID_NAME, "počet"),
-        [("1", "é", None), ("2", "日本", None), ("3", "a\nb", None), ("4", "z", None), ("6", None, "č")],
+        [
+            ("1", "é", None),
+            ("2", "日本", None),
+            ("3", "a\nb", None),
+            ("4", "z", None),
+            ("6", None, "č"),
+            ("7", "ö", None),
+        ],
         {"encoding": "UTF-16", "delimiter": "||"},
     ),
     "utf16le": Case(
@@ -173,9 +193,14 @@ CASES: dict[str, Case] = {
         {"encoding": "UTF-16LE"},
     ),
     "latin1": Case(
-        {"a.csv": ("id;näme\n1;é£\xff\n".encode("latin-1"), 1), "b.csv": ("näme;id\nß;2\n".encode("latin-1"), 1)},
+        {
+            "a.csv": ("id;näme\n1;é£\xff\n".encode("latin-1"), 1),
+            "b.csv": ("näme;id\nß;2\n".encode("latin-1"), 1),
+            "bom.csv": (BOM + "id;näme\n3;ö\n".encode("latin-1"), 1),
+            "short.csv": (b"id\n1;2\n", quarantined("TOO_MANY_REJECTS", "1 of 1 records")),
+        },
         ("id", "näme"),
-        [("1", "é£ÿ"), ("2", "ß")],
+        [("1", "é£ÿ"), ("2", "ß"), ("3", "ö")],
         {"encoding": "latin-1", "delimiter": ";"},
     ),
     "windows": Case(
@@ -223,6 +248,12 @@ CASES: dict[str, Case] = {
             "header.csv": ('"id","na\nme"\n6,q\n', 1),
             "quotes.csv": ('id,name\n7,"say\n""hi"", twice\n"\n', 1),
             "short.csv": ('id,name\n8\n9,"a\nb"\n', quarantined("TOO_MANY_REJECTS", "1 of 2 records")),
+            "only.csv": ('id,"na\nme"\n', 0),
+            "open.csv": (
+                'id,name\n8,"a\n9,b\n10,c\n',
+                quarantined("TOO_MANY_REJECTS", "closed in another, or nowhere"),
+            ),
+            "inch.csv": ('id,name\n8,5" pipe\n', 1),
         },
         (*ID_NAME, "na\nme"),
         [
@@ -232,6 +263,7 @@ CASES: dict[str, Case] = {
             ("5", "x\ny", None),
             ("6", None, "q"),
             ("7", 'say\n"hi", twice\n', None),
+            ("8", '5" pipe', None),
         ],
         {"multiline": True},
     ),
@@ -246,6 +278,19 @@ CASES: dict[str, Case] = {
         ID_NAME,
         [("1", 'say "hi", twice'), ("2", "c:\\x"), ("3", "c:\\x"), ("4", "end\\")],
         {"escape": "\\"},
+    ),
+    "multiline_header_only": Case({"a.csv": ('id,"na\nme"\n', 0)}, ("id", "na\nme"), (), {"multiline": True}),
+    "torn": Case(
+        {
+            "one.csv": ('id,name\n1,"5\\" pipe"\n2,"torn\n3,c\n', 2),
+            "two.csv": (
+                'id,name\n4,"x\n9,y\n5,z"\n6,c\n7,d\n8,e\n',
+                quarantined("TOO_MANY_REJECTS", "where records begin"),
+            ),
+        },
+        ID_NAME,
+        [("1", '5" pipe'), ("3", "c")],
+        {"escape": "\\", "max_reject_percent": 60.0},
     ),
     # Records
     "ragged": Case(

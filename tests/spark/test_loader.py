@@ -42,7 +42,11 @@ def _feeds(lake: Lake) -> Iterator[tuple[Feed, dict[str, bytes | str]]]:
     )
     yield (
         lake.feed("ruled", quality_rules="positive: CAST(amount AS INT) > 0; named: name <> ''", max_reject_percent=50),
-        {"a.csv": "amount,name\n1,x\n-1,y\n,z\n", "lacks.csv": "name\nq\n"},
+        {
+            "a.csv": "amount,name\n1,x\n-1,y\n,z\n",
+            "lacks.csv": "name\nq\n",
+            "uncast.csv": "amount,name\nten,v\n2,w\n",
+        },
     )
     yield lake.feed("strict_rule", quality_rules="ok: amount <> 'x'"), {"a.csv": "amount\n1\n", "b.csv": "amount\nx\n"}
     yield lake.feed("wide_table"), {"a.csv": ",".join(f"c{i}" for i in range(150)) + "\n" + ",".join("1" * 150) + "\n"}
@@ -104,11 +108,12 @@ def test_within_the_limit_good_rows_load_and_bad_ones_are_quarantined(loaded: Lo
 
 
 def test_only_false_breaks_a_rule_and_a_missing_column_fails_the_file(loaded: Loaded) -> None:
-    assert loaded.rows("ruled", "amount", "name") == [(None, "z"), ("1", "x")]
+    assert loaded.rows("ruled", "amount", "name") == [(None, "z"), ("1", "x"), ("2", "w")]
     lacks = loaded.file("ruled", "lacks.csv")
     assert (lacks.status, lacks.error_code) == (FileStatus.FAILED, "RULE_ERROR")
     assert loaded.lake.quarantined(loaded.feeds["ruled"]) == [
-        ('-1,y', "positive", "positive: CAST(amount AS INT) > 0 is false")
+        ('-1,y', "positive", "positive: CAST(amount AS INT) > 0 is false"),
+        ('ten,v', "positive", "positive: CAST(amount AS INT) > 0: a value is not of the type it is cast to"),
     ]  # fmt: skip
     assert loaded.file("strict_rule", "b.csv").status is FileStatus.QUARANTINED
     assert loaded.rows("strict_rule", "amount") == [("1",)]

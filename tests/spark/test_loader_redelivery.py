@@ -1,5 +1,6 @@
 """A path that comes again: replaced in one commit, skipped or appended, as the feed wants it."""
 
+import bz2
 from collections.abc import Callable
 
 import pytest
@@ -55,3 +56,31 @@ def test_the_same_version_again_replaces_its_rows(lake: Lake) -> None:
     lake.load(lake.claim(feed))
     lake.load(lake.claim(feed, attempt=2))
     assert lake.rows(feed, "id", "name") == [("1", "old"), ("2", "old")]
+
+
+def test_a_newer_version_that_spark_reads_as_empty_takes_no_rows_out(
+    lake: Lake, next_second: Callable[[], None]
+) -> None:
+    feed = lake.feed("again_unpacked")
+    lake.sync(feed)
+    lake.put(feed, "a.csv.bz2", bz2.compress(OLD.encode()))
+    lake.load(lake.claim(feed))
+    next_second()
+    lake.put(feed, "a.csv.bz2", NEW)
+    batch = lake.claim(feed)
+    lake.load(batch)
+    assert lake.files(batch, feed)["a.csv.bz2"].error_code == "UNREADABLE_FILE"
+    assert lake.rows(feed, "id", "name") == [("1", "old"), ("2", "old")]
+
+
+def test_a_version_that_was_skipped_is_loaded_with_force(lake: Lake, next_second: Callable[[], None]) -> None:
+    feed = lake.feed("again_wanted", on_redelivery=OnRedelivery.SKIP)
+    lake.sync(feed)
+    lake.put(feed, "a.csv", OLD)
+    lake.load(lake.claim(feed))
+    next_second()
+    lake.put(feed, "a.csv", NEW)
+    lake.load(lake.claim(feed))
+    assert lake.rows(feed, "id", "name") == [("1", "old"), ("2", "old")]
+    lake.load(lake.claim(feed, attempt=2))
+    assert lake.rows(feed, "id", "name") == [("2", "new"), ("3", "new"), ("4", "new")]

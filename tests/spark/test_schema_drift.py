@@ -8,7 +8,7 @@ import pytest
 
 from hub_core.model import FileFormat, SchemaDrift
 from tests.lake import Lake
-from tests.spark.formats import Case, Content, Ends, LoadedCases, failed, load, noted
+from tests.spark.formats import Case, Content, Ends, LoadedCases, failed, load, noted, quarantined
 
 pytestmark = pytest.mark.stack
 
@@ -102,6 +102,21 @@ CASES = {
     "nested_add": _nested(ADD, 1, WIDE, (2, "{2, x}", "[{2, y}]")),
     "nested_fail": _nested(FAIL, failed("SCHEMA_DRIFT", "s.b, l.b"), NARROW, None),
     "nested_ignore": _nested(IGNORE, noted(1, "s.b, l.b"), NARROW, (2, "{2}", "[{2}]")),
+    "none_ignore": Case(
+        {"tabs.csv": ("id\tname\n2\tbob\n", failed("SCHEMA_DRIFT", "none of the file's columns (id\tname)"))},
+        TWO,
+        [("1", "ann")],
+        {"schema_drift": IGNORE},
+        before={"old.csv": ("id,name\n1,ann\n", 1)},
+    ),
+    # A table that a bad file made, and that no file has filled, binds nobody.
+    "unfilled_ignore": Case(
+        {"good.csv": ("id,name\n1,ann\n", 1)},
+        ("err", *TWO),
+        [(None, "1", "ann")],
+        {"schema_drift": IGNORE},
+        before={"bad.csv": ("err\nx,y\n", quarantined("TOO_MANY_REJECTS", "1 of 1 records"))},
+    ),
 }
 
 
@@ -113,3 +128,18 @@ def loaded(lake: Lake, request: Any) -> LoadedCases:
 @pytest.mark.parametrize("case", CASES)
 def test_columns_that_the_table_lacks_are_added_fail_the_file_or_are_named(loaded: LoadedCases, case: str) -> None:
     loaded.check(case)
+
+
+def test_one_file_of_a_hundred_that_the_table_does_not_take_fails_alone(lake: Lake) -> None:
+    feed = lake.feed("drift_of_one", file_format=FileFormat.PARQUET, schema_drift=FAIL)
+    lake.sync(feed)
+    lake.parquet(feed, "first.parquet", ids(0))
+    lake.load(lake.claim(feed))
+    for number in range(1, 100):
+        lake.parquet(feed, f"{number:03}.parquet", ids(number))
+    lake.parquet(feed, "050_more.parquet", ids(1000, extra=["x"]))
+    batch = lake.claim(feed)
+    lake.load(batch)
+    bad = {name: file.error_code for name, file in lake.files(batch, feed).items() if file.status == "FAILED"}
+    assert bad == {"050_more.parquet": "SCHEMA_DRIFT"}
+    assert lake.rows(feed, "id") == [(number,) for number in range(100)]

@@ -58,6 +58,13 @@ def a_claim(number: int, **options: object) -> OpenClaim:
         (b"id,,x\n", {}, ("id", "", "x")),
         (b'"a\\"b",c\n', {"escape": "\\"}, ('a"b', "c")),
         (b"'a''b',c\n", {"quote": "'"}, ("a'b", "c")),
+        # White space after a closed quote is no part of the field, unless it delimits.
+        (b'"id" ,"na me"  \r\n1,ann\n', {}, ("id", "na me")),
+        (b'"id"\t"name" \t"x"', {"delimiter": "\\t"}, ("id", "name", "x")),
+        (b'"a" b,c\n', {}, ("a b", "c")),
+        (b"\xef\xbb\xbfid;n\xe4me\n", {"delimiter": ";", "encoding": "ISO-8859-1"}, ("id", "näme")),
+        ("id,é\n".encode("utf-16-be"), {"encoding": "UTF-16"}, ("id", "é")),
+        ("id,é\n".encode("utf-32-be"), {"encoding": "UTF-32"}, ("id", "é")),
         (b"", {}, None),
         (b"\n \n", {}, None),
     ],
@@ -212,6 +219,17 @@ def test_fields_that_the_table_lacks_are_named_and_can_be_left_out() -> None:
     assert decide({"s": kind}, table, SchemaDrift.ADD).targets == {"s": ("s", kind)}
 
 
+def test_a_column_of_which_the_table_has_no_field_is_left_out_and_a_file_of_none_of_its_columns_is_refused() -> None:
+    table = {"id": "int", "s": "struct<a:int>", "l": "array<struct<a:int>>", "m": "map<struct<a:int>,int>"}
+    file = {"id": "int", "s": "struct<b:string>", "l": "array<struct<b:int>>", "m": "map<struct<b:int>,int>"}
+    fit = decide(file, table, SchemaDrift.IGNORE)
+    assert (fit.targets, fit.ignored) == ({"id": ("id", "int")}, ("s.b", "l.b", "m.b"))
+    for columns in ({"id\tname": "string"}, {"s": "struct<b:string>"}):
+        with pytest.raises(Refused, match="the table has none of the file's columns") as none:
+            decide(columns, table, SchemaDrift.IGNORE)
+        assert none.value.problem.code is FileError.SCHEMA_DRIFT
+
+
 def test_a_files_columns_meet_the_tables_by_name_up_to_case() -> None:
     existing = {"ID": "int", "name": "string", **HUB_TYPES}
     fit = decide({"id": "bigint", "new": "string"}, existing, SchemaDrift.ADD)
@@ -237,11 +255,15 @@ def test_the_share_of_bad_records_is_told_so_that_a_person_understands() -> None
 
 
 def test_a_newer_version_is_replaced_skipped_or_appended_and_the_same_one_always_replaced() -> None:
-    old = [{"tracker_id": "o", "file_size": 1, "modified_epoch": 1}]
+    old = [{"tracker_id": "o", "file_size": 1, "modified_epoch": 1, "row_count": 5}]
     assert redelivery(OnRedelivery.REPLACE, 2, 2, old) == (("o",), False)
     assert redelivery(OnRedelivery.SKIP, 2, 2, old) == ((), True)
     assert redelivery(OnRedelivery.APPEND, 2, 2, old) == ((), False)
     assert [redelivery(mode, 1, 1, old) for mode in OnRedelivery] == [(("o",), False)] * 3
+    # What was skipped, and is then asked for again with force, is wanted.
+    skipped = [*old, {"tracker_id": "s", "file_size": 2, "modified_epoch": 2, "row_count": 0}]
+    assert redelivery(OnRedelivery.SKIP, 2, 2, skipped) == (("o",), False)
+    assert redelivery(OnRedelivery.SKIP, 3, 3, skipped) == ((), True)
     assert redelivery(OnRedelivery.SKIP, 1, 1, []) == ((), False)
 
 
