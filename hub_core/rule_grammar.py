@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 DIALECT = "databricks"
 MAX_LENGTH = 4_000
+MAX_NESTED = 40
+"""Brackets inside one another."""
+MAX_NESTED_TYPES = 3
+"""Calls inside one another that are named like types: for each, the parser tries what it holds twice over."""
 
 
 def _words(*lines: str) -> frozenset[str]:
@@ -62,21 +66,29 @@ _CALLED_WITHOUT = _words(
 
 def problem_of(expression: str) -> str | None:
     """Why `expression` is no rule, in words; None where it may be run."""
-    import sqlglot
-    from sqlglot.errors import SqlglotError
-
     if len(expression) > MAX_LENGTH:
         return f"is longer than {MAX_LENGTH:,} characters"
+    try:
+        return next(_problems(expression), None)
+    except Exception as error:  # noqa: BLE001 — of text that is no SQL, sqlglot raises whatever its code ran into
+        said = next(iter(str(error).splitlines()), "") or type(error).__name__
+        return f"is no SQL expression: {said[:200]}"
+
+
+def _problems(expression: str) -> Iterator[str]:
+    """In the order in which they have to be looked for: what is nested deep is not parsed at all."""
+    import sqlglot
+
     # What it can't parse it also warns of, in words of its own.
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
-    try:
-        tokens = list(sqlglot.tokenize(expression, read=DIALECT))
-        trees = sqlglot.parse(expression, read=DIALECT)
-    except (SqlglotError, RecursionError) as error:
-        return f"is no SQL expression: {str(error).splitlines()[0][:200]}"
+    tokens = list(sqlglot.tokenize(expression, read=DIALECT))
+    yield from _strange_calls(tokens)
+    yield from _deep_brackets(tokens)
+    trees = sqlglot.parse(expression, read=DIALECT)
     if len(trees) != 1 or trees[0] is None:
-        return "is not one expression"
-    return next(_strange_calls(tokens), None) or next(_strange_parts(trees[0]), None)
+        yield "is not one expression"
+    else:
+        yield from _strange_parts(trees[0])
 
 
 def _strange_calls(tokens: "list[Token]") -> Iterator[str]:
@@ -95,6 +107,25 @@ def _strange_calls(tokens: "list[Token]") -> Iterator[str]:
         name = token.text.lower()
         if is_name and (quoted or name not in FUNCTIONS | _BEFORE_A_PARENTHESIS):
             yield f"calls {token.text}(), which is not among the functions of rules"
+
+
+def _deep_brackets(tokens: "list[Token]") -> Iterator[str]:
+    from sqlglot import Dialect
+    from sqlglot.tokens import TokenType
+
+    types = Dialect.get_or_raise(DIALECT).parser_class.TYPE_TOKENS
+    opening = (TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE)
+    closing = (TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE)
+    of_types: list[bool] = []
+    for before, token in zip([None, *tokens], tokens, strict=False):
+        if token.token_type in opening:
+            of_types.append(before is not None and before.token_type in types)
+        elif token.token_type in closing and of_types:
+            of_types.pop()
+        if len(of_types) > MAX_NESTED:
+            yield f"has more than {MAX_NESTED} brackets inside one another"
+        if sum(of_types) > MAX_NESTED_TYPES:
+            yield f"has more than {MAX_NESTED_TYPES} calls of types, like date() or struct(), inside one another"
 
 
 def _strange_parts(tree: "exp.Expression") -> Iterator[str]:

@@ -1,10 +1,12 @@
 """What a quality rule may say, and what it may not."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_core.rule_grammar import problem_of
+from hub_core.rule_grammar import MAX_NESTED, problem_of
 
 RULES = [
     "amount > 0",
@@ -138,3 +140,43 @@ def test_a_call_is_found_wherever_it_stands(name: str, around: str) -> None:
 @given(st.text(max_size=80) | st.text(alphabet="a1 ()'\"`=<>,.;:-*/|&{}[]@$?\\\n", max_size=40))
 def test_any_text_is_a_rule_or_has_a_problem_in_words(text: str) -> None:
     assert problem_of(text) is None or problem_of(text)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "date_trunc() > 1",
+        "a > INTERVAL 1e",
+        "a:float(b)",
+        "struct(x -> 1e)",
+        "a LIKE",
+        "case",
+        "extract()",
+    ],
+)
+def test_whatever_the_parser_stumbles_over_is_a_problem_in_words(expression: str) -> None:
+    assert problem_of(expression)
+
+
+@pytest.mark.parametrize("name", ["date(", "struct(", "decimal(", "INT(", "array[", "abs(date("])
+def test_calls_of_types_nested_deep_are_refused_before_they_are_parsed(name: str) -> None:
+    closing = "".join(")" if char == "(" else "]" for char in reversed(name) if char in "([")
+    start = time.perf_counter()
+    problem = problem_of(name * 20 + "a" + closing * 20 + " IS NOT NULL")
+    assert time.perf_counter() - start < 0.5
+    assert problem == "has more than 3 calls of types, like date() or struct(), inside one another"
+
+
+def test_three_calls_of_types_inside_one_another_are_a_rule_however_often() -> None:
+    nest = "date(timestamp(string(a))) > b"
+    assert problem_of(" AND ".join([nest] * 100)) is None
+
+
+def test_brackets_nested_deep_are_refused() -> None:
+    assert problem_of("(" * MAX_NESTED + "a" + ")" * MAX_NESTED + " > 1") is None
+    deeper = MAX_NESTED + 1
+    assert problem_of("(" * deeper + "a" + ")" * deeper + " > 1") == "has more than 40 brackets inside one another"
+
+
+def test_a_call_that_no_rule_may_make_is_named_even_where_the_rest_is_no_sql() -> None:
+    assert problem_of("reflect(a) > >") == "calls reflect(), which is not among the functions of rules"
