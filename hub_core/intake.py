@@ -1,10 +1,11 @@
 """Events in: many messages become one load per LOB."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from hub_core.errors import Rejected, Transient
+from hub_core.errors import HubError, Rejected, Transient
 from hub_core.events import NotAnEvent, assign, path_of, read_event
+from hub_core.feeds import ParsedConfig, unreadable
 from hub_core.gather import ConfigReader
 from hub_core.logs import logger
 from hub_core.model import Trigger
@@ -31,7 +32,7 @@ class Drained:
     dropped: int = 0
     """Of other things than complete files, of places that are none of ours, and of files that no feed wants."""
     left: int = 0
-    """Of a LOB whose CSV cannot be read now; they come again."""
+    """Of a LOB whose CSV cannot be read now, or whose load could not be made; they come again."""
     poisoned: int = 0
     loads: tuple[str, ...] = ()
     """The loads made, one per LOB."""
@@ -83,23 +84,11 @@ class Intake:
                 continue
             good.append((event, path_of(arrival.url, self.endpoints) if arrival else None))
         paths = [path for _, path in good if path is not None]
-        configs = {lob: self.configs.read(lob) for lob in sorted(self.configs.lobs())} if paths else {}
-        arrivals = assign(paths, configs)
-        now = self.clock()
-        made = tuple(
-            start_named(
-                self.loads,
-                self.queue,
-                self.documents,
-                lob=lob,
-                trigger=Trigger.EVENT,
-                paths=wanted,
-                now=now,
-                trace=self.telemetry.trace(),
-            )
-            for lob, wanted in arrivals.by_lob.items()
-        )
-        named = {path for wanted in arrivals.by_lob.values() for path in wanted}
+        configs = {lob: self._read(lob) for lob in sorted(self.configs.lobs())} if paths else {}
+        by_lob = assign(paths, configs).by_lob
+        made = {lob: load_id for lob, wanted in by_lob.items() if (load_id := self._start(lob, wanted)) is not None}
+        unmade = {path for lob, wanted in by_lob.items() if lob not in made for path in wanted}
+        named = {path for lob in made for path in by_lob[lob]} - unmade
         # What a LOB wants whose CSV cannot be read, nobody knows yet: its events come again, until they are poison.
         closed = [
             source
@@ -107,7 +96,7 @@ class Intake:
             if not config.readable
             for source in self.configs.house(lob).sources
         ]
-        left = {path for path in paths if path not in named and is_below(path, closed)}
+        left = unmade | {path for path in paths if path not in named and is_below(path, closed)}
         done = [event for event, path in good if path not in left]
         try:
             self.events.delete(done)
@@ -122,7 +111,7 @@ class Intake:
             dropped=len(done) - of_named,
             left=len(good) - len(done),
             poisoned=len(received) - len(good),
-            loads=made,
+            loads=tuple(made.values()),
         )
         log.info("drained blob events", extra=asdict(drained))
         for outcome in ("files", "duplicate", "dropped", "left", "poisoned"):
@@ -130,3 +119,32 @@ class Intake:
                 self.telemetry.measure("hub.events", count, outcome=outcome.removesuffix("s"))
         self.telemetry.measure("hub.events.loads", len(made))
         return drained
+
+    def _read(self, lob: str) -> ParsedConfig:
+        """`lob`'s CSV; where that is not to be had, one that cannot be read: it keeps no other LOB's events waiting."""
+        try:
+            return self.configs.read(lob)
+        except HubError as error:
+            log.warning("drain: %s", error.message, extra={"lob": lob, "code": error.code})
+        except Exception:
+            log.exception("drain: the CSV met what nobody foresaw", extra={"lob": lob})
+        return unreadable("the CSV could not be read just now", "see the function's log")
+
+    def _start(self, lob: str, paths: Sequence[str]) -> str | None:
+        """The load of `lob`'s files; None where it could not be made, which keeps no other LOB's from being made."""
+        try:
+            return start_named(
+                self.loads,
+                self.queue,
+                self.documents,
+                lob=lob,
+                trigger=Trigger.EVENT,
+                paths=paths,
+                now=self.clock(),
+                trace=self.telemetry.trace(),
+            )
+        except HubError as error:
+            log.warning("drain: %s", error.message, extra={"lob": lob, "code": error.code})
+        except Exception:
+            log.exception("drain: making the load met what nobody foresaw", extra={"lob": lob})
+        return None

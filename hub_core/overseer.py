@@ -49,6 +49,9 @@ class Overseer:
             except HubError as error:
                 faults += 1
                 log.warning("reconcile: %s", error.message, extra={"load_id": stored.load.id, "code": error.code})
+            except Exception:
+                faults += 1
+                log.exception("reconcile: met what nobody foresaw", extra={"load_id": stored.load.id})
         return Reconciled(seen, requeued, faults)
 
     def _look(self, stored: Stored) -> bool:

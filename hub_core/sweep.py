@@ -67,6 +67,8 @@ class Sweep:
                     self.planner.adopt(batch, lob)
             except HubError as error:
                 log.warning("sweep: %s", error.message, extra={"lob": lob, "code": error.code})
+            except Exception:
+                log.exception("sweep: met what nobody foresaw", extra={"lob": lob})
         self.planner.documents.write(DOCUMENT, {"as_of": iso(now), "value": feeds})
         for feed in feeds:
             self._measure(feed)

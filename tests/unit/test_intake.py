@@ -177,8 +177,7 @@ def test_messages_are_deleted_only_once_the_load_is_recorded_and_come_five_times
     world.events.put(created("transactions_1.csv"))
     hub = world.build(loads=LostLoads())
     for _ in range(MAX_DEQUEUES):
-        with pytest.raises(Transient):
-            hub.drain()
+        assert hub.drain() == Drained(events=1, left=1)
         assert len(world.events.received) == 1
         world.events.become_visible_again()
     assert world.hub.drain().poisoned == 1
@@ -228,6 +227,43 @@ def test_events_of_a_lob_whose_csv_cannot_be_read_wait_until_it_can() -> None:
     world.configs.files["falcon"] = good
     world.events.become_visible_again()
     assert len(world.hub.drain().loads) == 1
+    assert world.events.received == []
+
+
+class Faulty:
+    """A port of which one LOB's calls of a method end in an error, until it is mended."""
+
+    def __init__(self, port: object, method: str, error: Exception) -> None:
+        self._port, self._method, self.error = port, method, error
+
+    def __getattr__(self, name: str) -> object:
+        real = getattr(self._port, name)
+
+        def call(*args: object) -> object:
+            if name == self._method and "falcon" in str(args) and self.error is not None:
+                raise self.error
+            return real(*args)
+
+        return call
+
+
+@pytest.mark.parametrize("error", [Transient("STORAGE_UNAVAILABLE", "503"), IndexError("nobody foresaw it")])
+@pytest.mark.parametrize(("port", "method"), [("configs", "read"), ("documents", "write")])
+def test_one_lobs_error_keeps_no_other_from_its_load_and_loses_no_event(
+    port: str, method: str, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = two_lobs()
+    faulty = Faulty(getattr(world, port), method, error)
+    setattr(world, port, faulty)
+    world.events.put(created("transactions_1.csv"))
+    world.events.put(created("transactions_1.csv", "heron/txn/credit/"))
+    drained = world.build().drain()
+    assert (drained.events, drained.files, drained.left, len(drained.loads)) == (2, 1, 1, 1)
+    assert [record.lob for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == ["falcon"]
+    faulty.error = None
+    world.events.become_visible_again()
+    assert len(world.build().drain().loads) == 1
+    assert {load.lob for load, _ in world.loads.records.values()} == {"falcon", "heron"}
     assert world.events.received == []
 
 

@@ -1,5 +1,6 @@
 """Loads, step by step, on stand-ins: what is claimed, submitted and concluded, also when killed between steps."""
 
+import json
 from collections import Counter
 from typing import NoReturn
 
@@ -483,3 +484,17 @@ def test_the_number_of_tracker_calls_does_not_grow_with_the_files() -> None:
         world.work()
         calls.append(dict(world.tracker.calls))
     assert calls[0] == calls[1]
+
+
+def test_what_nobody_foresaw_of_one_load_keeps_no_other_from_being_looked_at() -> None:
+    world = World()
+    loads = []
+    for name in ("transactions_20260308.csv", "transactions_20260309.csv"):
+        world.land(name)
+        loads.append(world.ask(json.dumps({"lob": "falcon", "file_name": name}).encode()))
+    world.work()
+    for load in loads:
+        world.finish(load)
+    seen = world.build(jobs=Failing(world.jobs, "get", IndexError("nobody foresaw it"), 1)).reconcile()
+    assert (seen.open, seen.faults) == (2, 1)
+    assert sorted(world.load(load).state for load in loads) == [LoadState.RUNNING, LoadState.SUCCESS]

@@ -90,14 +90,15 @@ def test_a_sweep_that_only_reports_says_what_was_missed(caplog: pytest.LogCaptur
     assert "files that nobody told of" in caplog.text
 
 
-def test_a_lob_whose_folders_cannot_be_listed_keeps_no_other_from_being_looked_over() -> None:
+@pytest.mark.parametrize("error", [Broken("STORAGE_DENIED", "403"), IndexError("nobody foresaw it")])
+def test_a_lob_whose_folders_cannot_be_listed_keeps_no_other_from_being_looked_over(error: Exception) -> None:
     world = World()
     world.configs.files["heron"] = f"{HEADER}\n{config_row(lob='heron')}\n".encode()
 
     class Denied(MemoryLanding):
         def list(self, folder: str, skip: object = None) -> object:
             if "/falcon/" in folder:
-                raise Broken("STORAGE_DENIED", "403")
+                raise error
             return super().list(folder)
 
     world.landing = Denied()
