@@ -259,11 +259,11 @@ class Planner:
         load, canceling = stored.load, stored.load.state is LoadState.CANCELING
         if load.settled:
             return self._conclude(stored, self.tracker.outcome(load.id), canceled=canceling)
-        if load.run_id is None and canceling:
-            return self._cancel_unsubmitted(stored)
-        if load.run_id is None:
+        if load.run_id is None and not canceling:
             return self._follow_by_tracker(stored)
-        run = self.jobs.get(load.run_id)
+        run = self._run_of(load)
+        if run is None:
+            return self._cancel_unsubmitted(stored)
         if not run.state.is_over:
             if canceling:
                 self.jobs.cancel(run.run_id)
@@ -280,7 +280,20 @@ class Planner:
             self.tracker.settle(load.lob, load.id, *_ending(run, canceled=canceled))
             outcome = self.tracker.outcome(load.id)
         stored = self.loads.update(stored, load.ran(self.clock(), run, settled=True))
-        return self._conclude(stored, outcome, canceled=canceled)
+        stored = self._conclude(stored, outcome, canceled=canceled)
+        # Another process may have been submitting it once more just then.
+        return self._put_up_for_release(stored) if canceling and load.submissions > 1 else stored
+
+    def _run_of(self, load: Load) -> Run | None:
+        """The batch's run that is alive, else the recorded one.
+
+        While a load is submitted again its record names the run before, and a run may begin whose start is never
+        recorded.
+        """
+        recorded = None if load.run_id is None else self.jobs.get(load.run_id)
+        if recorded is not None and (not recorded.state.is_over or load.submissions <= 1):
+            return recorded
+        return self.jobs.find_active(load.lob, load.id) or recorded
 
     def _follow_by_tracker(self, stored: Stored) -> Stored:
         """Follow what has no run: a load that only waits for others, or a notebook's by a hand, which may be dead.
@@ -299,12 +312,8 @@ class Planner:
         return self._conclude(self.loads.update(stored, load.moved(now, settled=True)), outcome, canceled=False)
 
     def _cancel_unsubmitted(self, stored: Stored) -> Stored:
-        """End a load whose run is not known: it may be about to claim, or even to submit, in another process."""
+        """End a load that has no run: it may be about to claim, or even to submit, in another process."""
         load = stored.load
-        run = self.jobs.find_active(load.lob, load.id)
-        if run is not None:
-            self.jobs.cancel(run.run_id)
-            return self.loads.update(stored, load.ran(self.clock(), run))
         self.tracker.settle(load.lob, load.id, *_CANCELED)
         return self._put_up_for_release(self._conclude(stored, self.tracker.outcome(load.id), canceled=True))
 
@@ -366,13 +375,13 @@ class Planner:
     def _release(self, stored: Stored) -> Stored:
         """End the claims of a load that failed before, once no run of its batch is alive."""
         load = stored.load
-        run = self.jobs.get(load.run_id) if load.run_id else self.jobs.find_active(load.lob, load.id)
+        run = self._run_of(load)
         now = self.clock()
         canceled = load.state is LoadState.CANCELED
         if run is not None and not run.state.is_over:
             if canceled:
                 self.jobs.cancel(run.run_id)
-            return stored if load.run_id else self.loads.update(stored, load.ran(now, run))
+            return stored if run.run_id == load.run_id else self.loads.update(stored, load.ran(now, run))
         self.tracker.settle(load.lob, load.id, *(_CANCELED if canceled else _RELEASED))
         return self.loads.update(stored, load.counted(now, self.tracker.outcome(load.id), claims_open=False))
 

@@ -251,7 +251,7 @@ class Jobs(Protocol):
         ...
 
     def find_active(self, lob: str, batch_id: str) -> Run | None:
-        """A run of that batch which is not over, if there is one."""
+        """A run of that batch in which the loader is not over, if there is one."""
         ...
 
     def ping(self) -> None:

@@ -18,7 +18,6 @@ from hub_core.model import Run, RunState
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
-    from databricks.sdk.service.jobs import BaseRun as SdkBaseRun
     from databricks.sdk.service.jobs import Run as SdkRun
     from databricks.sdk.service.jobs import RunState as SdkRunState
     from databricks.sdk.service.jobs import RunTask
@@ -99,8 +98,12 @@ class DatabricksJobs:
         with self._translated("jobs/runs/list"):
             for run in self._api.list_runs(job_id=int(self._job_of(lob)), active_only=True):
                 parameters = {p.name: p.value for p in run.job_parameters or []}
-                if parameters.get("batch_id") == batch_id:
-                    return _run(run)
+                if parameters.get("batch_id") != batch_id:
+                    continue
+                # The list shows whole runs: the loader's task may be over, and others of the LOB's own job not.
+                seen = self.get(str(run.run_id))
+                if not seen.state.is_over:
+                    return seen
         return None
 
     def ping(self) -> None:
@@ -129,7 +132,7 @@ class DatabricksJobs:
             raise Transient("JOBS_UNAVAILABLE", f"{call}: {type(error).__name__}") from error
 
 
-def _run(run: "SdkRun | SdkBaseRun") -> Run:
+def _run(run: "SdkRun") -> Run:
     """The loader's task decides: in a LOB's own job a failed gold task does not make good files bad."""
     loader = _loader_task(run)
     state = loader.state if loader is not None and loader.state is not None else run.state
@@ -143,7 +146,7 @@ def _sentence(error: str | None) -> str | None:
     return said[-1][:500] if said else None
 
 
-def _loader_task(run: "SdkRun | SdkBaseRun") -> "RunTask | None":
+def _loader_task(run: "SdkRun") -> "RunTask | None":
     return next((task for task in run.tasks or [] if task.task_key == LOADER_TASK), None)
 
 

@@ -1,14 +1,16 @@
 """Ending a load by hand, and loading its bad files again."""
 
+from typing import NoReturn
+
 import pytest
 
 from hub_core.codes import FileError
 from hub_core.errors import Conflict, Rejected, Transient
 from hub_core.hub import CANCEL_TRIES
 from hub_core.load import FileCounts, Load
-from hub_core.model import FileStatus, LoadState, RunState, Trigger
+from hub_core.model import FileStatus, LoadState, Run, RunState, Trigger
 from hub_core.ports import Claimed
-from tests.unit.doubles import MemoryLoads, MemoryTracker, World
+from tests.unit.doubles import DyingAt, MemoryLoads, MemoryTracker, World
 
 
 def running() -> tuple[World, Load]:
@@ -188,3 +190,72 @@ def test_only_an_ended_load_with_bad_files_can_be_retried() -> None:
     with pytest.raises(Rejected) as refused:
         well.hub.retry(good.id)
     assert (refused.value.status, refused.value.code) == (409, "NOTHING_TO_RETRY")
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+def _die() -> NoReturn:
+    raise Died
+
+
+def test_a_second_run_whose_start_was_not_recorded_is_canceled_before_its_claims_are_ended() -> None:
+    world, load = running()
+    world.jobs.end("1", RunState.FAILED)
+    with pytest.raises(Died):
+        world.work(world.build(jobs=DyingAt(world.jobs, "submit", _die, after=True)))
+    assert (world.load(load).state, world.load(load).run_id) == (LoadState.SUBMITTING, "1")
+    world.hub.cancel(load.id)
+    world.work()
+    assert (world.load(load).state, world.load(load).run_id) == (LoadState.CANCELING, "2")
+    assert world.jobs.canceled == ["2"]
+    assert files(world, load) == [(FileStatus.CLAIMED, None)]
+    for _ in range(2):
+        world.hub.reconcile()
+    assert world.load(load).state is LoadState.CANCELED
+    assert files(world, load) == [(FileStatus.FAILED, FileError.CANCELED)]
+    assert not world.load(load).is_open
+
+
+def test_a_second_run_that_begins_after_its_load_was_canceled_is_canceled_too() -> None:
+    world, load = running()
+    world.jobs.end("1", RunState.FAILED)
+    submit = world.jobs.submit
+
+    def canceled_meanwhile(*arguments: str, **options: str) -> Run:
+        world.hub.cancel(load.id)
+        world.hub.plan(world.queue.take())
+        assert world.load(load).state is LoadState.CANCELED
+        return submit(*arguments, **options)
+
+    world.jobs.submit = canceled_meanwhile  # type: ignore[method-assign]
+    world.work()
+    for _ in range(2):
+        world.hub.reconcile()
+    assert world.jobs.canceled == ["2"]
+    assert not world.load(load).is_open
+
+
+def test_claims_of_a_failed_load_are_kept_while_a_second_run_goes_on_whose_start_was_not_recorded() -> None:
+    world, load = running()
+    world.jobs.end("1", RunState.FAILED)
+    submit = world.jobs.submit
+
+    def unanswered(*arguments: str, **options: str) -> NoReturn:
+        submit(*arguments, **options)
+        raise Transient("JOBS_UNAVAILABLE", "the answer was lost")
+
+    world.jobs.submit = unanswered  # type: ignore[method-assign]
+    while world.queue.messages:
+        world.clock.pass_(minutes=5)
+        world.work()
+    assert world.load(load).state is LoadState.FAILED
+    for _ in range(2):
+        world.hub.reconcile()
+    assert (world.load(load).run_id, world.load(load).is_open) == ("2", True)
+    assert files(world, load) == [(FileStatus.CLAIMED, None)]
+    world.jobs.end("2", RunState.FAILED)
+    world.hub.reconcile()
+    assert files(world, load) == [(FileStatus.FAILED, FileError.RELEASED)]
+    assert not world.load(load).is_open

@@ -1,5 +1,6 @@
 """What the adapters make of answers that are none, and of those that ask to wait; from a server on this machine."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,12 +14,13 @@ from azure.core.exceptions import DecodeError
 
 from hub_core.adapters import azure_faults
 from hub_core.adapters.databricks_sign_in import for_connector, workspace
-from hub_core.adapters.jobs import DatabricksJobs
+from hub_core.adapters.jobs import LOADER_TASK, DatabricksJobs
 from hub_core.adapters.pause import Pause
 from hub_core.adapters.storage_accounts import HOST_STORAGE, HostStorage
 from hub_core.adapters.warehouse import WarehouseSql
 from hub_core.errors import Broken, HubError, Transient
 from hub_core.messages import start
+from hub_core.model import Run, RunState
 from hub_core.settings import Settings
 from local_stack.azurite import Azurite
 from tests.unit.doubles import MemoryLoads, MemoryQueue, World
@@ -127,6 +129,21 @@ class TestJobs:
         assert 90 <= (first.retry_after or 0) <= 91
         assert 88 <= (second.retry_after or 0) <= 91
         assert len(server.came) == 1
+
+    def test_an_active_run_is_one_in_which_the_loader_itself_goes_on(self, serve: Serve) -> None:
+        going, over = {"life_cycle_state": "RUNNING"}, {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS"}
+        batches = {1: ("b", over), 2: ("other", going), 3: ("b", going)}
+        listed = [
+            {"run_id": run_id, "state": going, "job_parameters": [{"name": "batch_id", "value": batch}]}
+            for run_id, (batch, _) in batches.items()
+        ]
+        runs = [
+            {"run_id": run_id, "state": going, "tasks": [{"task_key": LOADER_TASK, "state": batches[run_id][1]}]}
+            for run_id in (1, 3)
+        ]
+        server = serve(*[(200, {}, json.dumps(one).encode()) for one in ({"runs": listed}, *runs)])
+        assert jobs(server).find_active("falcon", "b") == Run("3", RunState.RUNNING)
+        assert len(server.came) == 3
 
 
 class TestWarehouse:
