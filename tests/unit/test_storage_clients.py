@@ -10,6 +10,7 @@ from azure.core.exceptions import ServiceRequestError, ServiceResponseError, Ser
 from azure.core.pipeline.transport import HttpRequest
 from azure.storage.queue import QueueServiceClient
 
+from hub_core.adapters.message_body import decode_body
 from hub_core.adapters.queue import LOADS, StorageQueue
 from hub_core.adapters.transport import SmallRequests
 
@@ -95,3 +96,18 @@ def test_a_message_that_cannot_be_sent_behind_the_callers_back_is_logged(
         queue.close()
     assert "check the identity's role assignments" in caplog.text
     assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "body"),
+    [
+        ('{"id": 1}', '{"id": 1}'),
+        ("eyJpZCI6IDF9", '{"id": 1}'),
+        ("café", "café"),
+        ("/w==", "/w=="),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_a_message_of_any_content_has_a_body(content: str | None, body: str) -> None:
+    assert decode_body(content) == body
