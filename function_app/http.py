@@ -24,6 +24,7 @@ def accept_load(req: func.HttpRequest) -> func.HttpResponse:
     """POST loads: 202 with the load, or 200 with what a dry run found."""
     from hub_core.load import Load
 
+    _asked(req)
     key, caller = _sender(req)
     answer = hub().accept(
         req.get_body(), idempotency_key=key, caller=caller, trace=req.headers.get("traceparent")
@@ -49,6 +50,7 @@ def list_loads(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def get_load(req: func.HttpRequest) -> func.HttpResponse:
     """GET loads/{id}."""
+    _asked(req)
     load = hub().get(req.route_params["id"])
     headers = {} if load.state.is_final else {"Retry-After": str(RETRY_SECONDS)}
     return json_answer(load.model_dump_json(), headers=headers)
@@ -71,6 +73,7 @@ def list_load_files(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def cancel_load(req: func.HttpRequest) -> func.HttpResponse:
     """POST loads/{id}/cancel: 202 with the load, CANCELING; 200 where it has ended already."""
+    _asked(req)
     load = hub().cancel(req.route_params["id"])
     if load.state.is_final:
         return json_answer(load.model_dump_json())
@@ -81,23 +84,25 @@ def cancel_load(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def retry_load(req: func.HttpRequest) -> func.HttpResponse:
     """POST loads/{id}/retry: 202 with a new load, of this one's FAILED and QUARANTINED files."""
+    _asked(req)
     key, caller = _sender(req)
     return _accepted(hub().retry(req.route_params["id"], idempotency_key=key, caller=caller))
 
 
 @routes.route("feeds", methods=["GET"])
 @answering
-def list_feeds(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the binding's name
+def list_feeds(req: func.HttpRequest) -> func.HttpResponse:
     """GET feeds: each feed, and what the last sweep found of it."""
-    return json_answer(json.dumps(hub().feeds()))
+    return json_answer(json.dumps(hub().feeds(_asked(req, "lob").get("lob"))))
 
 
 @routes.route("openapi.json", methods=["GET"])
 @answering
-def openapi(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the binding's name
+def openapi(req: func.HttpRequest) -> func.HttpResponse:
     """GET openapi.json: the routes and their models."""
     from hub_core.openapi import document
 
+    _asked(req)
     return json_answer(json.dumps(document()))
 
 
@@ -116,8 +121,9 @@ def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the 
 
 @routes.route("ready", methods=["GET"])
 @answering
-def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 — the binding's name
+def ready(req: func.HttpRequest) -> func.HttpResponse:
     """GET ready: every dependency, with the time it took; 503 where one fails."""
+    _asked(req)
     tried = hub().ready()
     status = 200 if all(one.ok for one in tried) else 503
     return json_answer(json.dumps({"dependencies": [dataclasses.asdict(one) for one in tried]}), status)
@@ -127,7 +133,8 @@ def _asked(req: func.HttpRequest, *names: str) -> Mapping[str, str]:
     """The query; Rejected where it asks for what the route does not know, rather than answer another question."""
     for name in req.params:
         if name not in (*names, "code"):
-            problem = FieldError(name[:80], "is no parameter of this route", f"use {', '.join(names)}")
+            remedy = f"use {', '.join(names)}" if names else "this route takes none"
+            problem = FieldError(name[:80], "is no parameter of this route", remedy)
             raise Rejected("BAD_REQUEST", f"{problem.field}: {problem.message}", errors=[problem])
     return dict(req.params)
 

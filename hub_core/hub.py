@@ -202,8 +202,8 @@ class Hub:
         page = self.planner.tracker.files(load.id, _one_of(FileStatus, "status", status), behind, most + 1)
         return page[:most], page[most - 1].tracker_id if len(page) > most else None
 
-    def feeds(self) -> Json:
-        """The feeds of every CSV as it is now, with what the last sweep found of each."""
+    def feeds(self, lob: str | None = None) -> Json:
+        """The feeds of every CSV (or of `lob`'s) as it is now, with what the last sweep found of each."""
         swept = self.planner.documents.read(DOCUMENT)
         as_of, found = None, {}
         if isinstance(swept, dict):
@@ -211,9 +211,11 @@ class Hub:
             found = {_feed_key(row): row for row in swept["value"]}
         value: list[Json] = []
         errors: list[Json] = []
-        for lob in sorted(self.configs.lobs()):
-            config = self.configs.read(lob)
-            errors += [{"lob": lob, **asdict(error)} for error in config.errors]
+        for one in sorted(self.configs.lobs()):
+            if lob and one != lob:
+                continue
+            config = self.configs.read(one)
+            errors += [{"lob": one, **asdict(error)} for error in config.errors]
             for feed in config.feeds:
                 row = feed_report(feed)
                 value.append({**row, **found.get(_feed_key(row), {}), "is_active": feed.is_active})

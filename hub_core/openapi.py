@@ -90,11 +90,12 @@ def document() -> Json:
 
 
 def _with_refusals(paths: Json) -> Json:
-    """`paths`, in which every operation that wants a key says what the host answers without one."""
+    """`paths`, in which every operation that wants a key says what is answered without one, or to a wrong question."""
     for methods in paths.values():
         for operation in methods.values():
             if operation.get("security") != []:
                 operation["responses"]["401"] = {"description": "no function key, or one that is none; without a body"}
+                operation["responses"].setdefault("400", _problems("400")["400"])
     return paths
 
 
@@ -178,7 +179,20 @@ def _paths() -> Json:
                 "responses": {"202": _answer("a new load", "Load"), **_problems("404", "409", "422")},
             }
         },
-        "/feeds": _plain("list_feeds", "Feeds, and what the last sweep found due", "503"),
+        "/feeds": {
+            "get": {
+                "operationId": "list_feeds",
+                "summary": "Feeds, and what the last sweep found due",
+                "parameters": [_query("lob", {"type": "string"})],
+                "responses": {
+                    "200": {
+                        "description": "`{as_of, value, config_errors}`",
+                        "content": {"application/json": {"schema": {"type": "object"}}},
+                    },
+                    **_problems(),
+                },
+            }
+        },
         "/ui": {
             "get": {
                 "operationId": "ui",

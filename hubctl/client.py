@@ -80,9 +80,9 @@ class HubClient(AbstractContextManager["HubClient"]):
         for document in self._pages(f"loads/{_segment(load_id)}/files", params):
             yield FileOutcome.read(document)
 
-    def feeds(self) -> Json:
+    def feeds(self, lob: str | None = None) -> Json:
         """`GET feeds`."""
-        return self._call("GET", "feeds")[0]
+        return self._call("GET", "feeds", params={"lob": lob} if lob else None)[0]
 
     def _pages(self, path: str, params: Mapping[str, str]) -> Iterator[Json]:
         """The values of all pages. Of a nextLink only the query is taken: the key stays with the host it is for."""

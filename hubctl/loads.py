@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import typer
 
-from hubctl.documents import Json, Load, text
+from hubctl.documents import Json, Load
 from hubctl.failures import Failure, Unreachable
 from hubctl.shell import JsonOption, KeyOption, Output, Shell, TimeoutOption, UrlOption, command, shell_of
 from hubctl.watch import Patience, exit_code, follow, persist
@@ -161,17 +161,10 @@ def feeds(
     """Show the configured feeds, what is due and how long it has waited."""
     output = Output(as_json)
     with command(output), shell_of(context).client(url, key) as client:
-        document = dict(client.feeds())
-        if lob is not None and isinstance(document.get("value"), list):
-            value = document["value"]
-            document["value"] = [feed for feed in _objects(value) if text(feed, "lob") == lob]
+        document = client.feeds(lob)
         from hubctl.render import feeds_table
 
-        output.result(document, feeds_table(document, lob))
-
-
-def _objects(value: object) -> list[Json]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+        output.result(document, feeds_table(document))
 
 
 def _show_plan(output: Output, plan: Json) -> None:

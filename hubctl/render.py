@@ -185,12 +185,10 @@ def plan_table(plan: Json) -> RenderableType:
     return Group(*parts)
 
 
-def feeds_table(document: Json, lob: str | None) -> RenderableType:
+def feeds_table(document: Json) -> RenderableType:
     """Feeds with what is due, as of the last sweep."""
     table = _table("lob", "category", "subcategory", "pattern", "format", "table", "active", "due", "missed", "lag")
     for feed in children(document, "value"):
-        if lob is not None and text(feed, "lob") != lob:
-            continue
         lag = number(feed, "lag_seconds")
         table.add_row(
             *(Text(text(feed, name)) for name in ("lob", "category", "subcategory", "file_pattern", "file_format")),

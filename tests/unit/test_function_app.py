@@ -13,7 +13,7 @@ from function_app import app
 from hub_core import bootstrap
 from hub_core.errors import Broken, Transient
 from hub_core.hub import Readiness
-from tests.unit.doubles import World, serving
+from tests.unit.doubles import HEADER, World, config_row, serving
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = {function.get_function_name(): function for function in app.get_functions()}
@@ -287,6 +287,28 @@ def test_a_query_that_asks_for_something_else_is_refused_and_not_half_answered(w
     [problem] = json.loads(answer.get_body())["errors"]
     assert (answer.status_code, problem["field"]) == (400, "state")
     assert "status" in problem["remedy"]
+
+
+@pytest.mark.parametrize("name", [name for name, (_, _, level) in ROUTES.items() if level == KEY])
+def test_a_route_refuses_a_query_that_it_does_not_know_and_does_nothing(world: World, name: str) -> None:
+    load = world.ask()
+    answer = call(name, body=b'{"lob": "falcon"}', params={"dry_run": "true", "code": "the-key"}, id=load.id)
+    assert [error["field"] for error in problem(answer)["errors"]] == ["dry_run"]
+    assert answer.status_code == 400
+    assert [load for load, _ in world.loads.records.values()] == [load]
+
+
+def test_feeds_can_be_narrowed_to_a_lob(world: World) -> None:
+    world.configs.files["heron"] = f"{HEADER}\n{config_row(lob='heron')}\n{config_row('x', lob='other')}".encode()
+    for asked, lobs, wrong in (
+        ({"lob": "heron"}, ["heron"], ["heron"]),
+        ({"lob": "falcon", "code": "the-key"}, ["falcon"], []),
+        ({"lob": "kestrel"}, [], []),
+        ({"lob": ""}, ["falcon", "heron"], ["heron"]),
+    ):
+        shown = json.loads(call("list_feeds", params=asked).get_body())
+        assert [feed["lob"] for feed in shown["value"]] == lobs
+        assert sorted({error["lob"] for error in shown["config_errors"]}) == wrong
 
 
 def test_feeds_are_shown_with_as_of(world: World) -> None:

@@ -223,9 +223,12 @@ def test_an_id_is_one_segment_of_the_path() -> None:
 
 
 def test_feeds_can_be_narrowed_to_a_lob() -> None:
-    document = {"as_of": None, "value": [{"lob": "falcon", "due": 2}, {"lob": "heron", "due": 0}]}
-    result = Service(feeds=[ok(document)]).run("feeds", "--lob", "falcon", "--json")
-    assert json.loads(result.stdout)["value"] == [{"lob": "falcon", "due": 2}]
+    document = {"as_of": None, "value": [{"lob": "falcon", "due": 2}]}
+    service = Service(feeds=[ok(document)])
+    assert json.loads(service.run("feeds", "--lob", "falcon", "--json").stdout) == document
+    assert service.requests[0].url.query == b"lob=falcon"
+    service.run("feeds")
+    assert service.requests[1].url.query == b""
 
 
 def test_a_retry_is_a_new_load() -> None:
