@@ -17,6 +17,8 @@ from hub_core.patterns import matches
 COMPLETING = frozenset({"FlushWithClose", "PutBlob", "PutBlockList", "CopyBlob", "SftpCommit", "CompleteFileUpload"})
 CREATED = "Microsoft.Storage.BlobCreated"
 RENAMED = "Microsoft.Storage.BlobRenamed"
+MAX_NAME = 1_024
+"""Characters that a blob's name has at most."""
 
 
 class NotAnEvent(ValueError):
@@ -66,10 +68,10 @@ def path_of(url: str, endpoints: Mapping[str, str]) -> str | None:
 
 def _is_path(path: str) -> bool:
     try:
-        parse_abfss(path)
-    except Rejected:
+        path.encode("utf-8")
+        return len(parse_abfss(path).name) <= MAX_NAME
+    except (UnicodeEncodeError, Rejected):  # JSON may hold half a surrogate pair, which no storage does
         return False
-    return True
 
 
 @dataclass(slots=True)

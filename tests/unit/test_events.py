@@ -126,6 +126,9 @@ def test_any_message_is_an_arrival_another_event_or_none(body: str) -> None:
         (URL.replace("a.csv", "x%2F%2Fa.csv"), None),
         (URL.replace("a.csv", "x%5Ca.csv"), None),
         (URL.replace("a.csv", "x%0Aa.csv"), None),
+        (URL.replace("a.csv", "\ud800.csv"), None),
+        (URL.replace("falcon/txn/credit/a.csv", "ä" * 1_024), f"{ROOT}{'ä' * 1_024}"),
+        (URL.replace("falcon/txn/credit/a.csv", "%C3%A4" * 1_025), None),
         ("", None),
     ],
 )

@@ -116,6 +116,7 @@ def test_a_name_that_no_path_may_hold_does_not_stop_its_siblings() -> None:
         "x//transactions_1.csv",
         "x%5Ctransactions_1.csv",
         "%2e%2e/transactions_1.csv",
+        "transactions_\ud800.csv",
         "transactions_20260309.csv",
     ):
         world.events.put(created(name))
