@@ -179,6 +179,11 @@ class Claim:
     again: bool = False
     """Whether the tracker knew of a loaded version, whose rows may have to go: such files come in commits apart."""
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """(config_id, path): of these at most one claim is open."""
+        return (self.feed.config_id, self.file.path)
+
 
 @dataclass(frozen=True, slots=True)
 class FileOutcome:

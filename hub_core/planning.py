@@ -17,9 +17,9 @@ from hub_core.gather import ConfigReader, find_files, look_at, usable
 from hub_core.load import ConfigProblem, FileCounts, Load, Problem, config_problems, final_state
 from hub_core.logs import bound, logger
 from hub_core.messages import GIVE_UP_SECONDS, LoadMessage
-from hub_core.model import Batch, Feed, FileStatus, LoadState, Outcome, Run, RunState, Trigger
+from hub_core.model import Batch, Claim, Feed, FileStatus, LoadState, Outcome, Run, RunState, Trigger
 from hub_core.named_loads import named_paths
-from hub_core.ports import Clock, Documents, Jobs, Landing, Loads, Queue, Stored, Tracker
+from hub_core.ports import Claimed, Clock, Documents, Jobs, Landing, Loads, Queue, Stored, Tracker
 from hub_core.request import EVERYTHING, LoadRequest, require_feeds, select, window_of
 from hub_core.resolve import Candidates, Plan, Scope, files_due, foreign_holders, settled_before
 from hub_core.telemetry import SILENT, Telemetry
@@ -151,11 +151,7 @@ class Planner:
             synced = pool.submit(self.tracker.sync, load.lob, config, deactivate=True)
             found, plan = self._due(load, config.feeds)
             synced.result()
-        holders: dict[str, str | None] = dict(plan.held_by)
-        ours = self.tracker.claim(load.lob, load.id, plan.claims)
-        if len(ours) < len(plan.claims):
-            holders.update(foreign_holders(plan.claims, ours, self.tracker.tracked(load.lob, found), load.id))
-        waits_on = self._open_holders(load.lob, holders)
+        ours, waits_on = self._take(load, found, plan, plan.claims)
         now = self.clock()
         log.info("planned", extra={"files": len(ours), "waits_on": len(waits_on), "config_errors": len(problems)})
         if ours:
@@ -172,6 +168,16 @@ class Planner:
             )
         state = LoadState.RUNNING if waits_on else LoadState.EMPTY
         return self.loads.update(stored, load.moved(now, state=state, waits_on=waits_on, config_errors=problems))
+
+    def _take(
+        self, load: Load, found: Candidates, plan: Plan, claims: Sequence[Claim]
+    ) -> tuple[Claimed, tuple[str, ...]]:
+        """Claim `claims`: what the batch has, earlier claims perhaps too, and the loads that have what it wanted."""
+        ours = self.tracker.claim(load.lob, load.id, claims)
+        holders = dict(plan.held_by)
+        if any(claim.key not in ours for claim in claims):
+            holders.update(foreign_holders(claims, ours, self.tracker.tracked(load.lob, found), load.id))
+        return ours, self._open_holders(load.lob, holders)
 
     def _due(self, load: Load, feeds: tuple[Feed, ...]) -> tuple[Candidates, Plan]:
         found = self._candidates(load, feeds)
@@ -360,16 +366,18 @@ class Planner:
         config = self.configs.read(load.lob)
         if not config.readable:
             return None
-        _, plan = self._due(load, config.feeds)
+        found, plan = self._due(load, config.feeds)
         newer = [claim for claim in plan.claims if claim.attempt == 1]
-        ours = self.tracker.claim(load.lob, load.id, newer)
-        also = self._open_holders(load.lob, plan.held_by)
+        ours, also = self._take(load, found, plan, newer)
         waits_on = tuple(dict.fromkeys((*load.waits_on, *also)))
         seen = load.counted(self.clock(), outcome, waits_on=waits_on)
         if ours:
             again = {"state": LoadState.SUBMITTING, "submissions": load.submissions + 1, "settled": False}
-            total = FileCounts(**{**seen.files.model_dump(), "total": outcome.total + len(newer), "claimed": len(ours)})
-            return self.loads.update(stored, seen.moved(self.clock(), files=total, **again))
+            won = sum(claim.key in ours for claim in newer)
+            files = FileCounts(
+                **{**seen.files.model_dump(), "total": seen.files.total + won, "claimed": seen.files.claimed + won}
+            )
+            return self.loads.update(stored, seen.moved(self.clock(), files=files, **again))
         return self.loads.update(stored, seen) if waits_on != load.waits_on else None
 
     def _release(self, stored: Stored) -> Stored:

@@ -229,7 +229,7 @@ def foreign_holders(
     claims: Sequence[Claim], ours: Collection[tuple[str, str]], tracked: Iterable[TrackedFile], batch_id: str
 ) -> Mapping[str, str | None]:
     """Batches that won claims which we wanted (`ours` are those we got), as `Plan.held_by`."""
-    lost = {(claim.feed.config_id, claim.file.path) for claim in claims} - set(ours)
+    lost = {claim.key for claim in claims} - set(ours)
     return {
         row.batch_id: row.run_id
         for row in tracked

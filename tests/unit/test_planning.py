@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from typing import NoReturn
 
 import pytest
@@ -10,7 +11,7 @@ from hub_core.codes import FileError
 from hub_core.errors import Broken, Transient
 from hub_core.load import Load
 from hub_core.messages import LoadMessage
-from hub_core.model import FileStatus, LoadState, RunState, Trigger
+from hub_core.model import Claim, FileStatus, LoadState, RunState, Trigger
 from hub_core.planning import MAX_SUBMISSIONS
 from tests.unit.doubles import HEADER, NOW, DyingAt, World, config_row
 
@@ -170,6 +171,63 @@ def test_two_loads_planned_at_once_share_no_file_and_the_second_waits() -> None:
     world.hub.reconcile()
     assert world.load(second).state is LoadState.SUCCESS
     assert world.load(first).state is LoadState.EMPTY
+
+
+class Lost:
+    """A tracker where another load, made now, wins the files whose paths hold `name` just before they are claimed."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world, self._name = world, name
+
+    def __getattr__(self, method: str) -> object:
+        world = self._world
+        real = getattr(world.tracker, method)
+        if method != "claim":
+            return real
+
+        def claim(lob: str, batch_id: str, claims: Sequence[Claim], *more: object) -> object:
+            wanted = [one for one in claims if self._name in one.file.path]
+            if wanted and world.loads.get("winner") is None:
+                world.loads.insert(
+                    world.loads.get(batch_id).load.model_copy(
+                        update={"id": "winner", "state": LoadState.RUNNING, "waits_on": (), "submissions": 1}
+                    )
+                )
+                world.tracker.claim(lob, "winner", wanted)
+            return real(lob, batch_id, claims, *more)
+
+        return claim
+
+
+def test_a_load_that_is_planned_again_waits_for_whoever_won_a_file_meanwhile() -> None:
+    world = World()
+    world.land("transactions_20260308.csv")
+    load = world.ask()
+    message = world.queue.take()
+    with pytest.raises(Killed):
+        world.build(tracker=DyingAt(world.tracker, "claim", end, after=True)).plan(message)
+    world.land("transactions_20260309.csv")
+    world.build(tracker=Lost(world, "0309")).plan(message)
+    running = world.load(load)
+    assert (running.state, running.files.total, running.waits_on) == (LoadState.RUNNING, 1, ("winner",))
+
+
+def test_a_load_that_looks_again_waits_for_whoever_won_a_newer_version_meanwhile() -> None:
+    world = World()
+    path, other = world.land("transactions_20260308.csv"), world.land("transactions_20260309.csv")
+    first = world.ask()
+    world.work()
+    for one in (path, other):
+        world.landing.add(one, size=11, etag="2")
+    second = world.ask()
+    world.work()
+    world.finish(first)
+    hub = world.build(tracker=Lost(world, "0309"))
+    for _ in range(2):
+        hub.reconcile()
+    running = world.load(second)
+    assert (running.state, running.waits_on) == (LoadState.RUNNING, (first.id, "winner"))
+    assert (running.files.total, running.files.claimed) == (1, 1)
 
 
 def test_a_load_whose_due_file_another_failed_to_bring_is_not_empty() -> None:
