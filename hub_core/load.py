@@ -1,7 +1,9 @@
 """A load's record: what `GET loads/{id}` shows, and how it moves."""
 
 import secrets
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
@@ -10,7 +12,10 @@ from hub_core.feeds import ConfigError, ParsedConfig
 from hub_core.model import FileStatus, LoadState, Outcome, Run, RunState, Trigger, iso
 from hub_core.request import LoadRequest
 
+# A record is one property of an entity: at most 32K characters, as UTF-16 counts them.
 MAX_CONFIG_ERRORS = 50
+MAX_CONFIG_UNITS = 16_000
+MAX_WAITED_UNITS = 6_000
 _LAST_MILLISECOND = 0xFFF_FFFF_FFFF
 _TIME_DIGITS = 11
 _ID_DIGITS = 32
@@ -88,8 +93,29 @@ class ConfigProblem(_Document):
 
 
 def config_problems(config: ParsedConfig) -> tuple[ConfigProblem, ...]:
-    """The CSV's first errors, as many as fit a record."""
-    return tuple(map(ConfigProblem.of, config.errors[:MAX_CONFIG_ERRORS]))
+    """The CSV's first errors, as many as fit a record; where there are more, the last one says how many."""
+    first = [ConfigProblem.of(error) for error in config.errors[:MAX_CONFIG_ERRORS]]
+    shown = first[: _fitting([problem.model_dump_json() for problem in first], MAX_CONFIG_UNITS)]
+    more = config.errors[len(shown) :]
+    if more:
+        said, remedy = f"{len(more):,} more errors, from this line on", "hubctl config check FILE shows all of them"
+        shown.append(ConfigProblem(line=more[0].line, column="", value="", message=said, remedy=remedy))
+    return tuple(shown)
+
+
+def waited_for(batch_ids: Iterable[str]) -> tuple[str, ...]:
+    """The first of the batches that a load waits for, each once, as many as fit a record.
+
+    Once these are done the load looks again at what it wanted, and so finds the others.
+    """
+    ids = list(dict.fromkeys(batch_ids))
+    return tuple(ids[: _fitting(ids, MAX_WAITED_UNITS)])
+
+
+def _fitting(texts: Sequence[str], units: int) -> int:
+    """How many of `texts`, from the first, take at most `units` of UTF-16 in a list in JSON."""
+    sizes = accumulate(len(text.encode("utf-16-le")) // 2 + len('"",') for text in texts)
+    return sum(size <= units for size in sizes)
 
 
 class Load(_Document):

@@ -14,7 +14,7 @@ from datetime import datetime
 from hub_core.codes import FileError
 from hub_core.errors import Broken, Conflict, HubError, Rejected, Transient
 from hub_core.gather import ConfigReader, find_files, look_at, usable
-from hub_core.load import ConfigProblem, FileCounts, Load, Problem, config_problems, final_state
+from hub_core.load import ConfigProblem, FileCounts, Load, Problem, config_problems, final_state, waited_for
 from hub_core.logs import bound, logger
 from hub_core.messages import GIVE_UP_SECONDS, LoadMessage
 from hub_core.model import Batch, Claim, Feed, FileStatus, LoadState, Outcome, Run, RunState, Trigger
@@ -28,6 +28,8 @@ log = logger(__name__)
 
 MAX_SUBMISSIONS = 3
 RETRY_PAGE = 5_000
+MAX_NAMED = 5
+"""Loads that did not end well, of those that were waited for, in a load's error."""
 FOLLOW_SECONDS = (*[1] * 20, *[2] * 10, *[3] * 10, *[5] * 6)
 """Waits between looks at a young run, some twentieth of its age; after 100 s it is `reconcile`'s, once a minute."""
 COUNTED_LOOKS = range(25, len(FOLLOW_SECONDS), 5)
@@ -177,7 +179,7 @@ class Planner:
         holders = dict(plan.held_by)
         if any(claim.key not in ours for claim in claims):
             holders.update(foreign_holders(claims, ours, self.tracker.tracked(load.lob, found), load.id))
-        return ours, self._open_holders(load.lob, holders)
+        return ours, waited_for(self._open_holders(load.lob, holders))
 
     def _due(self, load: Load, feeds: tuple[Feed, ...]) -> tuple[Candidates, Plan]:
         found = self._candidates(load, feeds)
@@ -338,17 +340,17 @@ class Planner:
         if not canceled and not all(other.settled or other.state.is_final for other in waited):
             seen = load.counted(now, outcome)
             return stored if seen.files == load.files else self.loads.update(stored, seen)
-        if waited and not canceled and (moved := self._look_again(stored, outcome)) is not None:
-            return moved
         unwell = [other.id for other in waited if not other.went_well]
+        if waited and not canceled and (moved := self._look_again(stored, outcome, unwell)) is not None:
+            return moved
         state = final_state(outcome, canceled=canceled, waited_well=not unwell)
         error = _why(state, outcome, unwell)
         log.info("the load ended", extra={"state": state.value, "rows": outcome.rows, "rejected": outcome.rejected})
         return self.loads.update(stored, load.counted(now, outcome, state=state, error=error))
 
-    def _look_again(self, stored: Stored, outcome: Outcome) -> Stored | None:
+    def _look_again(self, stored: Stored, outcome: Outcome, unwell: Sequence[str]) -> Stored | None:
         try:
-            return self._claim_newer(stored, outcome)
+            return self._claim_newer(stored, outcome, unwell)
         except Rejected as error:
             # The feed or its LOB has left: nothing newer is wanted.
             log.info("nothing to look for any more: %s", error.message, extra={"load_id": stored.load.id})
@@ -356,11 +358,12 @@ class Planner:
         except Broken as error:
             return self.fail(stored, error, claims_open=True)
 
-    def _claim_newer(self, stored: Stored, outcome: Outcome) -> Stored | None:
+    def _claim_newer(self, stored: Stored, outcome: Outcome, unwell: Sequence[str]) -> Stored | None:
         """Claim versions that no load has tried yet, now that their paths are free; None where there are none.
 
         A file that was overwritten while its older version was claimed could not be claimed, and the event that told of
         it is gone. What the loads that were waited for failed to bring is theirs: this load tells of it, and no more.
+        Some of those (`unwell`) stay in its record, whatever does not fit.
         """
         load = stored.load
         config = self.configs.read(load.lob)
@@ -369,7 +372,8 @@ class Planner:
         found, plan = self._due(load, config.feeds)
         newer = [claim for claim in plan.claims if claim.attempt == 1]
         ours, also = self._take(load, found, plan, newer)
-        waits_on = tuple(dict.fromkeys((*load.waits_on, *also)))
+        others = [batch_id for batch_id in also if batch_id not in load.waits_on]
+        waits_on = waited_for((*unwell[:MAX_NAMED], *others, *load.waits_on)) if others else load.waits_on
         seen = load.counted(self.clock(), outcome, waits_on=waits_on)
         if ours:
             again = {"state": LoadState.SUBMITTING, "submissions": load.submissions + 1, "settled": False}
@@ -378,7 +382,7 @@ class Planner:
                 **{**seen.files.model_dump(), "total": seen.files.total + won, "claimed": seen.files.claimed + won}
             )
             return self.loads.update(stored, seen.moved(self.clock(), files=files, **again))
-        return self.loads.update(stored, seen) if waits_on != load.waits_on else None
+        return self.loads.update(stored, seen) if others else None
 
     def _release(self, stored: Stored) -> Stored:
         """End the claims of a load that failed before, once no run of its batch is alive."""
@@ -442,5 +446,5 @@ def _why(state: LoadState, outcome: Outcome, unwell: Sequence[str]) -> Problem |
     if any(bad):
         said = f"of {outcome.total} files {bad[0]} FAILED and {bad[1]} QUARANTINED; each file has its own reason"
         return Problem(code="FILES_NOT_LOADED", message=said)
-    said = f"due files were claimed by loads that did not end well: {', '.join(unwell[:5])}"
+    said = f"due files were claimed by loads that did not end well: {', '.join(unwell[:MAX_NAMED])}"
     return Problem(code="WAITED_LOAD_FAILED", message=said)

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from hub_core import bootstrap
 from hub_core.codes import FileError
-from hub_core.errors import Conflict
+from hub_core.errors import Broken, Conflict
 from hub_core.feeds import ParsedConfig
 from hub_core.gather import ConfigReader
 from hub_core.housekeeping import Housekeeping
@@ -249,6 +249,7 @@ class MemoryLoads:
         return self.keys.setdefault(key, load_id)
 
     def insert(self, load: Load) -> bool:
+        self._check(load)
         if load.id in self.records:
             return False
         self.records[load.id] = (load, 1)
@@ -258,7 +259,14 @@ class MemoryLoads:
         found = self.records.get(load_id)
         return Stored(found[0], str(found[1])) if found else None
 
+    @staticmethod
+    def _check(load: Load) -> None:
+        """A property of an entity takes 64 KiB, and is kept as UTF-16."""
+        if len(load.model_dump_json().encode("utf-16-le")) > 65_536:
+            raise Broken("STORAGE_REFUSED", "PropertyValueTooLarge")
+
     def update(self, stored: Stored, load: Load) -> Stored:
+        self._check(load)
         current = self.records.get(load.id)
         if current is None or str(current[1]) != stored.etag:
             raise Conflict(f"load {load.id} has changed meanwhile")

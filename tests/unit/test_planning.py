@@ -226,7 +226,7 @@ def test_a_load_that_looks_again_waits_for_whoever_won_a_newer_version_meanwhile
     for _ in range(2):
         hub.reconcile()
     running = world.load(second)
-    assert (running.state, running.waits_on) == (LoadState.RUNNING, (first.id, "winner"))
+    assert (running.state, set(running.waits_on)) == (LoadState.RUNNING, {first.id, "winner"})
     assert (running.files.total, running.files.claimed) == (1, 1)
 
 
@@ -556,3 +556,62 @@ def test_what_nobody_foresaw_of_one_load_keeps_no_other_from_being_looked_at() -
     seen = world.build(jobs=Failing(world.jobs, "get", IndexError("nobody foresaw it"), 1)).reconcile()
     assert (seen.open, seen.faults) == (2, 1)
     assert sorted(world.load(load).state for load in loads) == [LoadState.RUNNING, LoadState.SUCCESS]
+
+
+@pytest.mark.parametrize("letter", ["a", '"', "ä", "𐍈"])
+def test_a_csv_of_many_long_errors_fits_the_record_which_says_how_many_more_there_are(letter: str) -> None:
+    world = World()
+    rule = "\"r: (a <> '" + letter.replace('"', '""') * 600 + "'\""
+    rows = [config_row(f"s{number}") + f",{rule}" for number in range(60)]
+    text = "\n".join([f"{HEADER},quality_rules", f"{config_row()},", *rows])
+    world.configs.files["falcon"] = text.encode()
+    world.land()
+    load = world.ask()
+    world.work()
+    running = world.load(load)
+    assert running.state is LoadState.RUNNING
+    *shown, last = running.config_errors
+    assert 10 < len(shown) < 50
+    assert last.message == f"{60 - len(shown)} more errors, from this line on"
+    assert last.line == shown[-1].line + 1
+    dry = world.hub.accept(b'{"lob": "falcon", "dry_run": true}')
+    assert len(dry["config_errors"]) == len(running.config_errors)
+
+
+def test_fifty_short_errors_are_all_shown_and_the_rest_is_counted() -> None:
+    world = World()
+    rows = [config_row(f"s{number}").replace("delimited", "xls") for number in range(60)]
+    world.configs.files["falcon"] = "\n".join([HEADER, config_row(), *rows[:50]]).encode()
+    load = world.ask()
+    world.work()
+    assert [error.line for error in world.load(load).config_errors] == list(range(3, 53))
+    world.configs.files["falcon"] = "\n".join([HEADER, config_row(), *rows]).encode()
+    load = world.ask()
+    world.work()
+    assert len(world.load(load).config_errors) == 51
+    assert world.load(load).config_errors[-1].message == "10 more errors, from this line on"
+
+
+def test_a_load_waits_for_more_loads_than_its_record_holds_one_after_another() -> None:
+    world = World()
+    others = {}
+    for number in range(180):
+        name = f"transactions_20260309_{number:04}.csv"
+        world.land(name)
+        other = world.ask(json.dumps({"lob": "falcon", "file_name": name}).encode())
+        others[other.id] = other
+    world.work()
+    load = world.ask()
+    world.work()
+    first = world.load(load).waits_on
+    assert 100 < len(first) < len(others)
+    world.finish(others[first[0]], FileStatus.FAILED)
+    seen: set[str] = {first[0]}
+    for _ in range(4):
+        for other_id in set(world.load(load).waits_on) - seen:
+            world.finish(others[other_id])
+            seen.add(other_id)
+        world.hub.reconcile()
+    done = world.load(load)
+    assert seen == set(others)
+    assert (done.state, done.error and done.error.code) == (LoadState.FAILED, "WAITED_LOAD_FAILED")
