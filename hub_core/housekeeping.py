@@ -1,7 +1,7 @@
 """Once a day: records of loads that ended long ago are dropped, with what belongs to them."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from hub_core.logs import logger
 from hub_core.model import iso
@@ -11,6 +11,7 @@ from hub_core.ports import Clock, Documents, Loads
 log = logger(__name__)
 
 DOCUMENT = "housekeeping.json"
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 PAGE = 1_000
 """Records a run drops; what is more is left to the next run, a minute later."""
 
@@ -34,7 +35,8 @@ class Housekeeping:
     def run(self) -> int:
         """Drop at most `PAGE` loads that ended and were made before `keep`; how many."""
         now = self.clock()
-        dropped = self.loads.drop(now - self.keep, PAGE)
+        # Longer than the calendar goes back is for ever.
+        dropped = self.loads.drop(now - min(self.keep, now - _LONG_AGO), PAGE)
         for load_id in dropped:
             self.documents.delete(paths_document(load_id))
         if len(dropped) < PAGE:

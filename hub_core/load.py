@@ -28,8 +28,9 @@ def new_id(now: datetime) -> str:
 
 
 def first_id(moment: datetime) -> str:
-    """Where ids of loads made at `moment` or before begin."""
-    return f"{_LAST_MILLISECOND - int(moment.timestamp() * 1000):0{_TIME_DIGITS}x}".ljust(_ID_DIGITS, "0")
+    """Where ids of loads made at `moment` or before begin; before 1970 there were none."""
+    millisecond = max(0, int(moment.timestamp() * 1000))
+    return f"{_LAST_MILLISECOND - millisecond:0{_TIME_DIGITS}x}".ljust(_ID_DIGITS, "0")
 
 
 class _Document(BaseModel):

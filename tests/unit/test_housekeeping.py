@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from hub_core import housekeeping
+from hub_core.housekeeping import Housekeeping
 from hub_core.model import FileStatus, LoadState
 from hub_core.overseer import Overseer
 from tests.unit.doubles import World
@@ -30,6 +31,15 @@ def test_a_load_is_dropped_with_its_list_of_files_after_the_days_that_it_is_kept
     world.hub.reconcile()
     assert world.loads.records == {}
     assert f"paths/{load_id}.json" not in world.documents.documents
+
+
+@pytest.mark.parametrize("days", [20_000, 21_000, 36_500, 999_999])
+def test_loads_that_are_kept_for_ever_are_not_dropped(days: int) -> None:
+    world = World()
+    load_id = _done(world)
+    world.clock.pass_(days=400)
+    assert Housekeeping(world.loads, world.documents, world.clock, timedelta(days=days)).run() == 0
+    assert load_id in world.loads.records
 
 
 def test_what_was_loaded_stays_known() -> None:
