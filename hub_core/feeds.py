@@ -83,11 +83,18 @@ def is_lob(name: str) -> bool:
 
 def lob_named(text: str) -> str | None:
     """The LOB that the first row of a CSV is of; None where no row says."""
-    try:
-        first = next(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline="")), {})
-    except csv.Error:
-        return None
-    return (first.get("lob") or "").strip() or None
+    return next(cells(text, "lob"), None)
+
+
+def cells(text: str, column: str) -> Iterator[str]:
+    """What stands in a column of a CSV, trimmed, without empty cells and malformed records."""
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    records = (record for record in _records(reader) if not isinstance(record, csv.Error))
+    header = [name.strip() for name in next(records, [])]
+    if column not in header:
+        return
+    place = header.index(column)
+    yield from filter(None, (cell.strip() for record in records for cell in record[place : place + 1]))
 
 
 def house_of(lob: str, allowed_roots: Sequence[str], spokes: Mapping[str, House] | None = None) -> House:

@@ -58,7 +58,8 @@ def check(
         try:
             parsed = parse_config(content, lob=lob, catalog=catalog, allowed_roots=roots, spokes=_houses(spokes))
         except Rejected as error:
-            raise Refused(f"--allowed-root: {error.message}", code=error.code) from error
+            given = "--allowed-root" if allowed_root else "HUB_ALLOWED_ROOTS"
+            raise Refused(f"{given}: {error.message}", code=error.code) from error
         errors = [CellProblem(e.line, e.column, e.value, e.message, e.remedy) for e in parsed.errors]
         document = {
             "file": str(file),
@@ -119,16 +120,15 @@ def _houses(spokes: str | None) -> "dict[str, House] | None":
 
 def _roots_in(content: str, lob: str) -> list[str]:
     """What stands before `/<lob>/` in the CSV's own sources: what is left to check then is the rest of each path."""
-    import csv
-    import io
+    from hub_core.errors import Rejected
+    from hub_core.feeds import cells
+    from hub_core.paths import folder
 
     roots: set[str] = set()
-    try:
-        for row in csv.DictReader(io.StringIO(content)):
-            source = (row.get("source_path") or "").strip()
-            head, found, _ = source.partition(f"/{lob}/")
-            if source.startswith("abfss://"):
-                roots.add(head if found and head != "abfss:/" else "/".join(source.split("/")[:3]))
-    except csv.Error:
-        return []
-    return sorted(root + "/" for root in roots)
+    for source in cells(content, "source_path"):
+        head, found, _ = source.partition(f"/{lob}/")
+        try:
+            roots.add(folder(head if found and head != "abfss:/" else "/".join(source.split("/")[:3])))
+        except Rejected:
+            continue  # no URL of a folder, for which its row is told of
+    return sorted(roots)

@@ -54,6 +54,45 @@ def test_a_folder_of_another_lob_is_an_error_even_without_roots(tmp_path: Path) 
     assert result.exit_code == 1
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "abfss://raw@ACCT.dfs.core.windows.net/falcon/txn/",
+        "abfss://user:pw@raw@acct.dfs.core.windows.net/falcon/txn/",
+        "abfss://raw@acct.dfs.core.windows.net/x/../falcon/txn/",
+        "abfss://raw@acct.dfs.core.windows.net/50%/falcon/txn/",
+        "https://acct.blob.core.windows.net/raw/falcon/txn/",
+    ],
+)
+def test_a_source_that_is_no_folders_url_is_its_rows_error_and_the_other_rows_are_judged(
+    tmp_path: Path, source: str
+) -> None:
+    bad = GOOD.replace("t_*.csv", "u_*.csv").replace("abfss://raw@acct.dfs.core.windows.net/falcon/txn/", source)
+    result = check(tmp_path / "falcon_config.csv", HEADER + bad + GOOD, "--json")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["feeds"]) == (1, 1)
+    assert [(error["line"], error["column"], error["value"]) for error in document["errors"]] == [
+        (2, "source_path", source)
+    ]
+
+
+def test_a_malformed_record_keeps_no_other_row_from_being_judged(tmp_path: Path) -> None:
+    result = check(tmp_path / "falcon_config.csv", HEADER + 'falcon,"a"b,c\n' + GOOD, "--json")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["feeds"], [error["line"] for error in document["errors"]]) == (1, 1, [2])
+
+
+def test_a_header_with_blanks_after_its_commas_is_the_same_header(tmp_path: Path) -> None:
+    assert check(tmp_path / "falcon_config.csv", HEADER.replace(",", ", ") + GOOD).exit_code == 0
+
+
+def test_a_root_that_is_none_is_refused_by_the_name_under_which_it_was_given(tmp_path: Path) -> None:
+    csv = tmp_path / "falcon_config.csv"
+    assert "--allowed-root: " in check(csv, HEADER + GOOD, "--allowed-root", "raw/").output
+    result = CliRunner().invoke(app, ["config", "check", str(csv)], env={"HUB_ALLOWED_ROOTS": "raw/"})
+    assert "HUB_ALLOWED_ROOTS: " in result.output
+
+
 @pytest.mark.parametrize("name", ["feeds.csv", "Bad Name_config.csv"])
 def test_a_file_whose_name_says_no_lob_needs_the_option(tmp_path: Path, name: str) -> None:
     assert check(tmp_path / name, HEADER + GOOD).exit_code == 2
