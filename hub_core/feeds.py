@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from hub_core import paths, quality
+from hub_core.delimited import RESERVED, delimiter_of, has_strange_escape, is_encoding
 from hub_core.errors import Rejected
 from hub_core.identifiers import is_identifier
 from hub_core.model import DateSource, Feed, FileFormat, OnRedelivery, SchemaDrift, digest
@@ -43,7 +44,6 @@ OPTIONAL = (
 )
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\- ]{0,127}")
 _LOB = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_ESCAPES = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,12 +355,15 @@ def _pattern(row: _Row) -> str:
 
 def _delimiter(row: _Row) -> str:
     text = row.raw("delimiter") or ","
-    escapes = _ESCAPES.fullmatch(text)
-    meant = "".join(chr(int(code, 16)) for code in text.split(r"\u")[1:]) if escapes else text
-    if len(meant) > 8 or set(meant) & {"\n", "\r", "\0"} or (text.startswith(r"\u") and not escapes):
-        row.fail("delimiter", "not a delimiter", r"write one to eight characters; a tab is \t, \u0001 works too")
+    meant = delimiter_of(text)
+    if len(meant) > 8 or set(meant) & {"\n", "\r", "\0"} or has_strange_escape(text):
+        row.fail("delimiter", "not a delimiter", r"write one to eight characters; \t, \xNN and \uNNNN are one each")
+    elif set(meant) & RESERVED:
+        row.fail("delimiter", "holds what no text of a file can hold", "use another character")
     elif (row.raw("quote") or '"') in meant:
         row.fail("delimiter", "the delimiter holds the quote", "set quote to a character that the delimiter lacks")
+    elif row.raw("escape") not in ("", '"') and row.raw("escape") == meant:
+        row.fail("escape", "the escape is the delimiter", "set escape to another character")
     return text
 
 
@@ -377,17 +380,15 @@ def _percent(row: _Row) -> float:
 
 def _encoding(row: _Row) -> str:
     name = row.get("encoding") or "UTF-8"
-    try:
-        "a".encode(name)
-    except (LookupError, ValueError):  # no such codec, or none of text
+    if not is_encoding(name):
         row.fail("encoding", "unknown encoding", "use e.g. UTF-8, ISO-8859-1, windows-1252 or UTF-16")
     return name
 
 
 def _character(row: _Row, column: str, default: str) -> str:
     text = row.raw(column) or default
-    if len(text) != 1 or text in "\r\n":
-        row.fail(column, "not a single character", f"write one character; empty means {default}")
+    if len(text) != 1 or text in "\r\n " or text in RESERVED:
+        row.fail(column, "not a single character", f"write one character, no space; empty means {default}")
     return text
 
 

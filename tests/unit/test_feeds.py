@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub_core.delimited import delimiter_of
 from hub_core.feeds import OPTIONAL, REQUIRED, ConfigError, House, ParsedConfig, decode, house_of, is_lob, parse_config
 from hub_core.model import DateSource, Feed, FileFormat, OnRedelivery, SchemaDrift
 from tests.unit.doubles import HEADER, HOST, ROOT, config_row
@@ -119,7 +120,84 @@ def test_the_optional_columns_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "delimiter", ["|", ";", "\t", " ", "||", "~|~", r"\t", r"\u0001", r"\u0001\u0002", "\\", "12345678"]
+    ("written", "meant"),
+    [
+        (",", ","),
+        (r"\t", "\t"),
+        (r"\x01", "\x01"),
+        (r"\u0001\u0002", "\x01\x02"),
+        (r"|\t\x7c", "|\t|"),
+        ("\\", "\\"),
+        ("\\|", "\\|"),
+        (r"\\", r"\\"),
+        ("é", "é"),
+    ],
+)
+def test_a_written_delimiter_means_these_characters(written: str, meant: str) -> None:
+    assert delimiter_of(written) == meant
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        *(
+            "UTF-8",
+            "utf8",
+            "utf_8_sig",
+            "UTF-16",
+            "UTF-16LE",
+            "utf-16-be",
+            "UTF-32",
+            "us-ascii",
+            "latin-1",
+            "ISO-8859-1",
+        ),
+        *(
+            "iso8859_15",
+            "windows-1252",
+            "cp1250",
+            "Shift_JIS",
+            "GB18030",
+            "Big5",
+            "EUC-KR",
+            "KOI8-R",
+            "IBM437",
+            "cp850",
+        ),
+        "windows-31j",
+    ],
+)
+def test_an_encoding_is_one_that_python_and_java_know_by_that_name(encoding: str) -> None:
+    assert only_feed({**GOOD, "encoding": encoding}).encoding == encoding
+    assert "a".encode(encoding)
+
+
+@pytest.mark.parametrize("delimiter", [r"\t", r"\x5c", "\\"])
+def test_an_escape_that_is_the_delimiter_is_refused_however_either_is_written(delimiter: str) -> None:
+    escape = "\t" if delimiter == r"\t" else "\\"
+    parsed = parse(as_csv({**GOOD, "delimiter": delimiter, "escape": escape}))
+    assert [error.column for error in parsed.errors] == ["escape"]
+
+
+@pytest.mark.parametrize(
+    "delimiter",
+    [
+        "|",
+        ";",
+        "\t",
+        " ",
+        "||",
+        "~|~",
+        r"\t",
+        r"\u0001",
+        r"\u0001\u0002",
+        "\\",
+        "12345678",
+        r"\x01",
+        r"|\t|",
+        r"\x1f\u007c~",
+        "\\|",
+    ],
 )
 def test_a_delimiter_may_be_several_characters_and_may_be_written_as_an_escape(delimiter: str) -> None:
     assert only_feed({**GOOD, "delimiter": delimiter}).delimiter == delimiter
@@ -169,7 +247,17 @@ BAD_CELLS = [
     ("delimiter", "\n"),
     ("delimiter", r"\u00"),
     ("delimiter", r"\u000a"),
+    ("delimiter", r"\x0A"),
+    ("delimiter", r"\u0000"),
+    ("delimiter", r"\x1"),
+    ("delimiter", r"\n"),
+    ("delimiter", r"\T"),
+    ("delimiter", r"|\1"),
+    ("delimiter", r"\ud800"),
+    ("delimiter", "\ufffd"),
+    ("delimiter", r"\ufdd1"),
     ("delimiter", '"'),
+    ("delimiter", r"\x22"),
     ("has_header", "yes"),
     ("dest_catalog", ""),
     ("dest_catalog", "${catalogue}"),
@@ -201,8 +289,22 @@ BAD_CELLS = [
     ("encoding", "a\0b"),
     ("encoding", "base64"),
     ("encoding", "undefined"),
+    ("encoding", "punycode"),
+    ("encoding", "idna"),
+    ("encoding", "unicode_escape"),
+    ("encoding", "raw_unicode_escape"),
+    ("encoding", "utf-7"),
+    ("encoding", "cp500"),
+    ("encoding", "cp932"),
+    ("encoding", "iso-8859-10"),
+    ("encoding", "mac_roman"),
+    ("encoding", "é"),
     ("quote", "''"),
+    ("quote", " "),
+    ("quote", "\ufdd0"),
     ("escape", "\n"),
+    ("escape", " "),
+    ("escape", ","),
     ("multiline", "perhaps"),
 ]
 
