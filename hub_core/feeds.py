@@ -57,6 +57,12 @@ class ConfigError:
     message: str
     remedy: str
 
+    @property
+    def sentence(self) -> str:
+        """Where it is, what is wrong, and what would be right."""
+        where = f"line {self.line}, {self.column}" if self.column else f"line {self.line}"
+        return f"{where}: {self.message}; {self.remedy}"
+
 
 @dataclass(frozen=True, slots=True)
 class House:

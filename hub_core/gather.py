@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hub_core import feeds as feed_rules
-from hub_core.errors import Broken, Rejected
+from hub_core.errors import Broken, FieldError, Rejected
 from hub_core.feeds import House, ParsedConfig
+from hub_core.load import config_problems
 from hub_core.model import Feed, SourceFile
 from hub_core.paths import parents, topmost
 from hub_core.ports import Configs, Landing
@@ -82,9 +83,19 @@ class ConfigReader:
 def usable(config: ParsedConfig) -> ParsedConfig:
     """`config`, or Broken `CONFIG_UNREADABLE` if it could not be read as one."""
     if not config.readable:
-        first = config.errors[0]
-        raise Broken("CONFIG_UNREADABLE", f"line {first.line}: {first.message}; {first.remedy}")
+        raise Broken("CONFIG_UNREADABLE", config.errors[0].sentence)
     return config
+
+
+def unreadable_csv(lob: str, config: ParsedConfig) -> Rejected:
+    """What is said of a CSV that could not be read as one: it is the LOB's move."""
+    name = f"{lob}_config.csv"
+    errors = [
+        FieldError(f"{name}: {problem.column}" if problem.column else name, problem.message, problem.remedy)
+        for problem in config_problems(config)
+    ]
+    said = f"{name}: {config.errors[0].sentence}"[:2000]
+    return Rejected("CONFIG_UNREADABLE", said, status=422, errors=errors)
 
 
 def find_files(landing: Landing, feeds: Sequence[Feed], scope: Scope) -> Candidates:

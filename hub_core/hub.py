@@ -78,6 +78,7 @@ class Hub:
     def _accept(self, body: bytes, idempotency_key: str | None, caller: str) -> Load | Json:
         request = parse_request(body)
         if request.dry_run:
+            _check_key(idempotency_key)
             return self._dry_run(request)
 
         def made(load_id: str, now: datetime) -> Load:
@@ -93,9 +94,7 @@ class Hub:
         self, made: Callable[[str, datetime], Load], body_hash: str, idempotency_key: str | None, caller: str
     ) -> Load:
         """The load that `made` makes for an id, from now on the hub's; with a key, the one that the key stands for."""
-        if idempotency_key is not None and _KEY.fullmatch(idempotency_key) is None:
-            problem = FieldError("Idempotency-Key", "is empty, too long or not ASCII", "send 1 to 255 characters")
-            raise Rejected("BAD_REQUEST", f"Idempotency-Key: {problem.message}", errors=[problem])
+        _check_key(idempotency_key)
         loads, key = self.planner.loads, digest("load", caller, idempotency_key or "")
         if idempotency_key and (first := loads.reserved(key)) and loads.get(first):
             return self._same_again(first, body_hash)  # even if the feeds that it meant are gone by now
@@ -257,6 +256,12 @@ class Hub:
         if self.housekeeping.is_due():
             self.housekeeping.run()
         return seen
+
+
+def _check_key(idempotency_key: str | None) -> None:
+    if idempotency_key is not None and _KEY.fullmatch(idempotency_key) is None:
+        problem = FieldError("Idempotency-Key", "is empty, too long or not ASCII", "send 1 to 255 characters")
+        raise Rejected("BAD_REQUEST", f"Idempotency-Key: {problem.message}", errors=[problem])
 
 
 def _no_such_load(load_id: str) -> Rejected:

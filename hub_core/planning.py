@@ -13,7 +13,7 @@ from datetime import datetime
 
 from hub_core.codes import FileError
 from hub_core.errors import Broken, Conflict, HubError, Rejected, Transient
-from hub_core.gather import ConfigReader, find_files, look_at, usable
+from hub_core.gather import ConfigReader, find_files, look_at, unreadable_csv
 from hub_core.load import ConfigProblem, FileCounts, Load, Problem, config_problems, final_state, waited_for
 from hub_core.logs import bound, logger
 from hub_core.messages import GIVE_UP_SECONDS, LoadMessage
@@ -110,7 +110,9 @@ class Planner:
     def dry_run(self, request: LoadRequest) -> tuple[str, Candidates, Plan, tuple[ConfigProblem, ...]]:
         """What a load of `request` would claim now: its LOB, the candidates, the plan, and the CSV's errors."""
         selection = select(request, self.configs.lobs())
-        config = usable(self.configs.read(selection.lob))
+        config = self.configs.read(selection.lob)
+        if not config.readable:
+            raise unreadable_csv(selection.lob, config)
         feeds = require_feeds(config.feeds, selection)
         found = find_files(self.landing, feeds, self._scope(request, self.clock()))
         plan = files_due(
@@ -144,7 +146,8 @@ class Planner:
         problems = config_problems(config)
         if not config.readable:
             now = self.clock()
-            error = Problem(code="CONFIG_UNREADABLE", message=f"{load.lob}_config.csv: {config.errors[0].message}")
+            problem = unreadable_csv(load.lob, config)
+            error = Problem(code=problem.code, message=problem.message)
             return self.loads.update(
                 stored, load.moved(now, state=LoadState.FAILED, error=error, config_errors=problems, claims_open=True)
             )

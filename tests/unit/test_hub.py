@@ -200,9 +200,10 @@ def test_without_a_key_each_request_is_a_load() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "a" * 256, "ä", "a\n", "\x00"])
-def test_a_key_is_1_to_255_printable_ascii_characters(key: str) -> None:
+@pytest.mark.parametrize("body", [FALCON, b'{"lob": "falcon", "dry_run": true}'])
+def test_a_key_is_1_to_255_printable_ascii_characters(key: str, body: bytes) -> None:
     world = World()
-    error = rejected(world.hub.accept, FALCON, idempotency_key=key)
+    error = rejected(world.hub.accept, body, idempotency_key=key)
     assert (error.status, error.errors[0].field) == (400, "Idempotency-Key")
     assert world.loads.records == {}
 
@@ -291,6 +292,18 @@ def test_a_dry_run_reports_the_csvs_errors() -> None:
 )
 def test_a_dry_run_is_refused_as_the_load_would_be(body: bytes, code: str) -> None:
     assert rejected(World().hub.accept, body).code == code
+
+
+def test_a_dry_run_of_an_unreadable_csv_is_422_and_names_each_missing_column() -> None:
+    world = World()
+    world.configs.files["falcon"] = f"{HEADER.replace('category,', '', 1).replace(',is_active', '')}\n".encode()
+    error = rejected(world.hub.accept, b'{"lob": "falcon", "dry_run": true}')
+    assert (error.code, error.status) == ("CONFIG_UNREADABLE", 422)
+    assert error.message.startswith("falcon_config.csv: line 1, category: the column is missing; the header needs lob,")
+    assert [one.field for one in error.errors] == ["falcon_config.csv: category", "falcon_config.csv: is_active"]
+    world.configs.files["falcon"] = b"\xff"
+    error = rejected(world.hub.accept, b'{"lob": "falcon", "dry_run": true}')
+    assert [(one.field, one.remedy) for one in error.errors] == [("falcon_config.csv", "save it as UTF-8")]
 
 
 # status

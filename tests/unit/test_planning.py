@@ -527,7 +527,9 @@ def test_an_unreadable_config_fails_the_load_and_deactivates_nothing() -> None:
     world.configs.files["falcon"] = b"lob,category\nfalcon,x\n"
     world.work()
     failed = world.load(load)
-    assert (failed.state, failed.error and failed.error.code) == (LoadState.FAILED, "CONFIG_UNREADABLE")
+    assert failed.error is not None
+    assert (failed.state, failed.error.code) == (LoadState.FAILED, "CONFIG_UNREADABLE")
+    assert failed.error.message.startswith("falcon_config.csv: line 1, subcategory: the column is missing")
     assert failed.config_errors
     assert world.tracker.calls["sync"] == 0
 
