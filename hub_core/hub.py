@@ -22,7 +22,7 @@ from hub_core.planning import Planner
 from hub_core.ports import Stored
 from hub_core.recent import RecentLoads
 from hub_core.request import LoadRequest, parse_request
-from hub_core.sweep import DOCUMENT, Sweep, feed_report
+from hub_core.sweep import DOCUMENT, SWEPT, Sweep, feed_report
 from hub_core.telemetry import SILENT, Telemetry
 
 log = logger(__name__)
@@ -217,7 +217,8 @@ class Hub:
             errors += [{"lob": one, **asdict(error)} for error in config.errors]
             for feed in config.feeds:
                 row = feed_report(feed)
-                value.append({**row, **found.get(_feed_key(row), {}), "is_active": feed.is_active})
+                seen = found.get(_feed_key(row), {})
+                value.append({**row, **{name: seen[name] for name in SWEPT if name in seen}})
         return {"as_of": as_of, "value": value, "config_errors": errors}
 
     def ready(self) -> list[Readiness]:
@@ -290,7 +291,8 @@ def file_json(file: FileOutcome) -> Json:
 
 
 def _feed_key(row: Mapping[str, object]) -> str:
-    return json.dumps([row[name] for name in ("lob", "category", "subcategory", "file_pattern")])
+    """Of a feed that looks for the same files: another folder was not swept yet."""
+    return json.dumps([row[name] for name in ("lob", "category", "subcategory", "file_pattern", "source_path")])
 
 
 def _one_of[State: (LoadState, FileStatus)](kind: type[State], field: str, text: str | None) -> State | None:

@@ -21,6 +21,12 @@ DOCUMENT = "sweep.json"
 ADOPT_OVERLAP = timedelta(hours=1)
 """So much longer ago than the last sweep may a notebook have claimed whose load is not known yet."""
 
+SWEPT = (
+    "files", "due", "missed", "oldest_due_at", "lag_seconds", "newest_file", "newest_file_at", "last_load",
+    "last_load_at",
+)  # fmt: skip
+"""What of a feed's report a sweep has found; the rest is the CSV's."""
+
 type Report = dict[str, object]
 
 
@@ -144,8 +150,7 @@ def feed_report(feed: Feed, seen: Seen | None = None) -> dict[str, object]:
         "file_format": feed.file_format,
         "dest_table": feed.table,
         "is_active": feed.is_active,
-        **dict.fromkeys(("files", "due", "missed", "oldest_due_at", "lag_seconds", "newest_file", "newest_file_at")),
-        **dict.fromkeys(("last_load", "last_load_at")),
+        **dict.fromkeys(SWEPT),
     }
     if seen is None:
         return report

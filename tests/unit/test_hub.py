@@ -427,6 +427,19 @@ def test_a_feed_names_the_load_that_claimed_for_it_last() -> None:
     assert (feed["last_load"], feed["last_load_at"]) == (load.id, "2026-03-10T12:00:00Z")
 
 
+def test_a_feed_is_shown_as_its_csv_has_it_now_and_what_was_swept_in_another_folder_is_not_its() -> None:
+    world = World()
+    world.land()
+    world.hub.reconcile()
+    world.configs.files["falcon"] = f"{HEADER}\n{config_row(table='renamed')}\n".encode()
+    [feed] = world.hub.feeds()["value"]
+    assert (feed["dest_table"], feed["due"]) == ("main.falcon_bronze.renamed", 1)
+    world.configs.files["falcon"] = f"{HEADER}\n{config_row().replace('/txn/', '/moved/')}\n".encode()
+    [feed] = world.hub.feeds()["value"]
+    assert feed["source_path"].endswith("/falcon/moved/credit/")
+    assert (feed["due"], feed["files"], feed["lag_seconds"], feed["last_load"]) == (None, None, None, None)
+
+
 def test_feeds_show_the_csvs_errors() -> None:
     world = World()
     world.configs.files["falcon"] += config_row("x").replace("delimited", "xls").encode()
