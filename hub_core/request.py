@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,7 +13,8 @@ from hub_core.errors import FieldError, Rejected
 from hub_core.model import Feed
 
 MAX_BODY_BYTES = 64 * 1024
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's categories of characters that steer and show nothing, or are none."""
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -52,8 +54,8 @@ class LoadRequest(BaseModel):
     @field_validator("lob", "category", "subcategory")
     @classmethod
     def _printable(cls, value: str | None) -> str | None:
-        if value is not None and _CONTROL.search(value):
-            raise ValueError("holds a control character")
+        if value is not None and _has_unseen(value):
+            raise ValueError("holds a control or an invisible character")
         return value
 
     @field_validator("begin_date", "end_date")
@@ -73,8 +75,8 @@ class LoadRequest(BaseModel):
     def _stays_below(cls, value: str | None) -> str | None:
         if value is None:
             return value
-        if _CONTROL.search(value) or "\\" in value:
-            raise ValueError("holds a control character or a backslash")
+        if _has_unseen(value) or "\\" in value:
+            raise ValueError("holds a control or an invisible character, or a backslash")
         if _ENCODED.search(value):
             raise ValueError("holds a percent-encoded character; names are literal here")
         if any(part in ("", ".", "..") for part in value.split("/")):
@@ -86,6 +88,10 @@ class LoadRequest(BaseModel):
         if self.begin_date and self.end_date and self.begin_date > self.end_date:
             raise ValueError("begin_date: is after end_date")
         return self
+
+
+def _has_unseen(text: str) -> bool:
+    return any(unicodedata.category(char) in _UNSEEN for char in text)
 
 
 def parse_request(body: bytes) -> LoadRequest:
