@@ -12,9 +12,9 @@ from hub_core.paths import is_hidden, is_plain
 from hub_core.patterns import matches
 from hub_core.request import Window
 
-# A date may be followed by a time (HHMM, HHMMSS, with milliseconds), but is never the middle of a longer number.
+# A date may be followed by a time (HH, HHMM, HHMMSS, with milliseconds), but is never the middle of a longer number.
 _DATES = re.compile(
-    r"(?<!\d)(?=(?P<compact>\d{8})(?:\d{4}|\d{6}|\d{9})?(?!\d)|(?P<dashed>\d{4}-\d{2}-\d{2})(?!\d)"
+    r"(?<!\d)(?=(?P<compact>\d{8})(?:[01]\d|2[0-3]|\d{4}|\d{6}|\d{9})?(?!\d)|(?P<dashed>\d{4}-\d{2}-\d{2})(?!\d)"
     r"|(?P<folders>\d{4}/\d{2}/\d{2})(?!\d))",
     re.ASCII,
 )

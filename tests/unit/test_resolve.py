@@ -43,6 +43,10 @@ YESTERDAY = NOW - timedelta(days=1)
         ("sales_20260131235959.csv", date(2026, 1, 31)),
         ("sales_202601312359.csv", date(2026, 1, 31)),
         ("sales_20260131235959123.csv", date(2026, 1, 31)),
+        ("sales_2026013100.csv", date(2026, 1, 31)),
+        ("sales_2026013123.csv", date(2026, 1, 31)),
+        ("sales_2026013124.csv", None),
+        ("sales_1705312345.csv", None),  # seconds since 1970
         ("sales_20260131T235959Z.csv", date(2026, 1, 31)),
         ("sales_2026-01-31-07.csv", date(2026, 1, 31)),
         ("sales_20261399_20260131.csv", date(2026, 1, 31)),  # the first valid
@@ -76,7 +80,8 @@ def oracle(path: str) -> date | None:
     for start in range(len(path)):
         if start and path[start - 1] in "0123456789":
             continue
-        for digits, form in [(8, r"\d{8}"), (12, r"\d{12}"), (14, r"\d{14}"), (17, r"\d{17}"), (10, "-"), (10, "/")]:
+        numbers = [(8, r"\d{8}"), (10, r"\d{8}([01]\d|2[0-3])"), *((n, rf"\d{{{n}}}") for n in (12, 14, 17))]
+        for digits, form in [*numbers, (10, "-"), (10, "/")]:
             text = path[start : start + digits]
             pattern = rf"\d{{4}}{form}\d{{2}}{form}\d{{2}}" if form in "-/" else form
             after = path[start + digits : start + digits + 1]
