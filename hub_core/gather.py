@@ -59,21 +59,23 @@ class ConfigReader:
     def check(self, request: LoadRequest) -> Selection:
         """The feeds that `request` means, or Rejected if there are none.
 
-        A request that fits what was read in the last seconds costs no look at storage; one that does not fit is held
-        against storage as it is now, since a spoke may have released its CSV just before it asks for a load.
+        A request that names its LOB, and fits what was read in the last seconds, costs no look at storage. One that
+        does not fit is held against storage as it is now, since a spoke may have released its CSV just before it asks
+        for a load; so is one that names none, as which LOB it means depends on which others there are.
         """
         now = self.monotonic()
-        fresh_lobs, lobs = self._lobs
-        if now < fresh_lobs:
+        fresh, lobs = self._lobs
+        if now >= fresh or (request.lob or request.category) not in lobs:
+            lobs = self.lobs()
+        selection = select(request, lobs)
+        fresh, parsed = self._parsed.get(selection.lob, (0.0, None))
+        if parsed is not None and now < fresh:
             try:
-                selection = select(request, lobs)
-                fresh, parsed = self._parsed.get(selection.lob, (0.0, None))
-                if parsed is not None and now < fresh:
-                    require_feeds(parsed.feeds, selection)
-                    return selection
+                require_feeds(parsed.feeds, selection)
             except Rejected:
                 pass  # not fitting what was read earlier is no answer: ask storage, below
-        selection = select(request, self.lobs())
+            else:
+                return selection
         parsed = self.read(selection.lob)
         if parsed.readable:
             require_feeds(parsed.feeds, selection)

@@ -81,6 +81,35 @@ def test_a_spoke_may_ask_at_once_for_what_its_release_has_just_brought() -> None
     assert world.ask(b'{"lob": "falcon", "subcategory": "debit"}').lob == "falcon"
 
 
+def test_which_lob_a_request_means_that_names_none_is_judged_by_the_lobs_there_are_now() -> None:
+    world = World()
+    assert world.ask(b"{}").lob == "falcon"
+    falcon = world.configs.files.pop("falcon")
+    assert rejected(world.hub.accept, b"{}").code == "LOB_NEEDED"
+    world.configs.files |= {"falcon": falcon, "heron": f"{HEADER}\n{config_row(lob='heron')}\n".encode()}
+    assert rejected(world.hub.accept, b"{}").code == "LOB_NEEDED"
+    assert rejected(world.hub.accept, b'{"category": "transactions"}').code == "LOB_NEEDED"
+
+
+def test_a_request_that_names_its_lob_costs_no_look_at_storage_for_half_a_minute() -> None:
+    world = World()
+    calls: list[str] = []
+
+    class Counted:
+        def __getattr__(self, name: str) -> object:
+            calls.append(name)
+            return getattr(world.configs, name)
+
+    hub = world.build()
+    hub.configs.configs = Counted()
+    for body in (FALCON, FALCON, b'{"category": "falcon"}'):
+        hub.accept(body)
+    assert calls == ["lobs", "read"]
+    world.clock.pass_(seconds=30)
+    hub.accept(FALCON)
+    assert calls == ["lobs", "read"] * 2
+
+
 def test_a_load_is_of_the_lob_it_was_accepted_for_whatever_is_configured_later() -> None:
     world = World()
     world.land()
