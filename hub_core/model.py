@@ -223,6 +223,13 @@ class Outcome:
     files: Mapping[FileStatus, int] = field(default_factory=dict)
     rows: int = 0
     rejected: int = 0
+    canceled: int = 0
+    """FAILED files that were only canceled."""
+
+    @property
+    def bad(self) -> int:
+        """Files with a reason of their own for not being in bronze."""
+        return self.count(FileStatus.FAILED) + self.count(FileStatus.QUARANTINED) - self.canceled
 
     @property
     def total(self) -> int:

@@ -349,7 +349,10 @@ class Planner:
         state = final_state(outcome, canceled=canceled, waited_well=not unwell)
         error = _why(state, outcome, unwell)
         log.info("the load ended", extra={"state": state.value, "rows": outcome.rows, "rejected": outcome.rejected})
-        return self.loads.update(stored, load.counted(now, outcome, state=state, error=error))
+        ended = load.counted(now, outcome, state=state, error=error)
+        if state is LoadState.CANCELED and outcome.bad:
+            ended = ended.model_copy(update={"alert_due": True})
+        return self.loads.update(stored, ended)
 
     def _look_again(self, stored: Stored, outcome: Outcome, unwell: Sequence[str]) -> Stored | None:
         try:
@@ -444,7 +447,8 @@ def _why(state: LoadState, outcome: Outcome, unwell: Sequence[str]) -> Problem |
     if state in (LoadState.SUCCESS, LoadState.EMPTY):
         return None
     if state is LoadState.CANCELED:
-        return Problem(code="CANCELED", message="the load was canceled")
+        also = f"; {outcome.bad} of its {outcome.total} files had FAILED or were QUARANTINED" if outcome.bad else ""
+        return Problem(code="CANCELED", message=f"the load was canceled{also}")
     bad = outcome.count(FileStatus.FAILED), outcome.count(FileStatus.QUARANTINED)
     if any(bad):
         said = f"of {outcome.total} files {bad[0]} FAILED and {bad[1]} QUARANTINED; each file has its own reason"

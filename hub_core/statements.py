@@ -142,7 +142,7 @@ FROM {load_tracker} WHERE lob = :lob AND load_timestamp >= :since GROUP BY batch
 
 BATCH_OUTCOME = """
 SELECT load_status, count(*) AS files, coalesce(sum(row_count), 0) AS row_count,
-       coalesce(sum(rejected_count), 0) AS rejected
+       coalesce(sum(rejected_count), 0) AS rejected, count_if(error_code = 'CANCELED') AS canceled
 FROM {load_tracker} WHERE batch_id = :batch_id GROUP BY load_status
 """
 

@@ -85,6 +85,7 @@ class SqlTracker:
             files={FileStatus(str(row["load_status"])): _int(row["files"]) for row in rows},
             rows=sum(_int(row["row_count"]) for row in rows),
             rejected=sum(_int(row["rejected"]) for row in rows),
+            canceled=sum(_int(row["canceled"]) for row in rows),
         )
 
     def files(self, batch_id: str, status: FileStatus | None, after: str, limit: int) -> list[FileOutcome]:

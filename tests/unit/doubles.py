@@ -195,7 +195,8 @@ class MemoryTracker:
     def outcome(self, batch_id: str) -> Outcome:
         mine = [row for row in self.rows if row.batch_id == batch_id]
         loaded = sum(row.status is FileStatus.SUCCESS for row in mine)
-        return Outcome(Counter(row.status for row in mine), rows=loaded * 100)
+        canceled = sum(row.code == FileError.CANCELED for row in mine)
+        return Outcome(Counter(row.status for row in mine), rows=loaded * 100, canceled=canceled)
 
     def files(self, batch_id: str, status: FileStatus | None, after: str, limit: int) -> Sequence[FileOutcome]:
         mine = [(f"{number:06}", row) for number, row in enumerate(self.rows) if row.batch_id == batch_id]

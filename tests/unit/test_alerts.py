@@ -60,6 +60,34 @@ def test_a_load_with_files_that_were_not_loaded_is_told_once(status: FileStatus)
     assert list(world.loads.open()) == []
 
 
+@pytest.mark.parametrize(
+    ("ended", "message"),
+    [
+        (None, None),
+        (FileStatus.SUCCESS, None),
+        (FileStatus.FAILED, "the load was canceled; 1 of its 2 files had FAILED or were QUARANTINED"),
+        (FileStatus.QUARANTINED, "the load was canceled; 1 of its 2 files had FAILED or were QUARANTINED"),
+    ],
+)
+def test_a_canceled_load_is_told_only_where_files_had_a_reason_of_their_own(
+    ended: FileStatus | None, message: str | None
+) -> None:
+    world, told = World(), Told()
+    world.land("transactions_1.csv")
+    world.land("transactions_2.csv")
+    load = world.ask()
+    world.work()
+    if ended is not None:
+        world.tracker.end(load.id, ended, "LOAD_ERROR" if ended is FileStatus.FAILED else None, only="_1")
+    world.hub.cancel(load.id)
+    for _ in range(4):
+        world.work()
+        _reconcile(world, told)
+    assert world.load(load).state is LoadState.CANCELED
+    assert [one.error and one.error.message for one in told.loads] == ([message] if message else [])
+    assert not world.load(load).is_open
+
+
 def test_a_load_that_went_well_is_not_told() -> None:
     world, told = World(), Told()
     assert _ended(world, FileStatus.SUCCESS).state is LoadState.SUCCESS

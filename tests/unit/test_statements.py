@@ -227,11 +227,13 @@ def test_a_listing_that_breaks_off_is_the_error() -> None:
 
 def test_a_batch_is_counted_by_status() -> None:
     rows = [
-        {"load_status": "SUCCESS", "files": 2, "row_count": 30, "rejected": 1},
-        {"load_status": "QUARANTINED", "files": 1, "row_count": 0, "rejected": 9},
+        {"load_status": "SUCCESS", "files": 2, "row_count": 30, "rejected": 1, "canceled": 0},
+        {"load_status": "QUARANTINED", "files": 1, "row_count": 0, "rejected": 9, "canceled": 0},
+        {"load_status": "FAILED", "files": 5, "row_count": 0, "rejected": 0, "canceled": 3},
     ]
     outcome = SqlTracker(RecordingSql(rows), "main").outcome("b")
-    assert (outcome.total, outcome.count(FileStatus.SUCCESS), outcome.rows, outcome.rejected) == (3, 2, 30, 10)
+    assert (outcome.total, outcome.count(FileStatus.SUCCESS), outcome.rows, outcome.rejected) == (8, 2, 30, 10)
+    assert (outcome.canceled, outcome.bad) == (3, 3)
 
 
 def test_settling_finishes_what_has_a_commit_and_fails_the_rest() -> None:
