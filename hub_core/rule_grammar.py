@@ -18,6 +18,8 @@ DIALECT = "databricks"
 MAX_LENGTH = 4_000
 MAX_NESTED = 40
 """Brackets inside one another."""
+MAX_PADDED = 10_000
+"""Characters that `lpad` and `rpad` may make of one value."""
 MAX_NESTED_TYPES = 3
 """Calls inside one another that are named like types: for each, the parser tries what it holds twice over."""
 
@@ -59,7 +61,7 @@ _BEFORE_A_PARENTHESIS = _words(
 
 _CALLED_WITHOUT = _words(
     "current_catalog current_date current_database current_schema current_time current_timestamp current_timezone",
-    "current_user localtimestamp session_user",
+    "current_user localtimestamp session_user user",
 )
 """Functions that SQL calls without a parenthesis."""
 
@@ -99,7 +101,7 @@ def _strange_calls(tokens: "list[Token]") -> Iterator[str]:
         if token.comments:
             yield "holds a comment"
         if token.text.lower() in _CALLED_WITHOUT and token.token_type not in (TokenType.IDENTIFIER, TokenType.STRING):
-            yield f"calls {token.text}, which is not among the functions of rules"
+            yield f"calls {token.text}, which is not among the functions of rules; a column is named `{token.text}`"
         if following is None or following.token_type is not TokenType.L_PAREN:
             continue
         quoted = token.token_type is TokenType.IDENTIFIER
@@ -129,12 +131,20 @@ def _deep_brackets(tokens: "list[Token]") -> Iterator[str]:
 
 
 def _strange_parts(tree: "exp.Expression") -> Iterator[str]:
+    from sqlglot import exp
+
     allowed, containers = _allowed()
     for node in tree.walk():
         if not isinstance(node, allowed) or isinstance(node, containers):
             yield f"holds {node.key.upper()}, which a rule may not"
+        if isinstance(node, exp.Pad) and not _is_up_to(node.expression, MAX_PADDED):
+            yield f"pads to a length that is not written out, or is more than {MAX_PADDED:,}"
     if not any(node.key == "column" for node in tree.walk()):
         yield "names no column"
+
+
+def _is_up_to(node: "exp.Expression | None", most: int) -> bool:
+    return node is not None and node.is_int and int(node.name or 0) <= most
 
 
 @cache

@@ -3,6 +3,7 @@
 import codecs
 from collections.abc import Sequence
 
+from hub_core.delimited import delimiter_of
 from hub_core.model import Feed
 
 HUB_COLUMNS = ("_source_file", "_file_modified", "_tracker_id", "_batch_id", "_ingested_at")
@@ -28,15 +29,11 @@ _CHARSETS = {
     "utf-32-be": "UTF-32BE",
     "utf-32-le": "UTF-32LE",
 }
-_DELIMITERS = {"\\t": "\t", "\\u0001": "\u0001"}
 
 
 def delimiter(feed: Feed) -> str:
-    """The feed's delimiter as characters: `\\t` and `\\u0001` may be written out."""
-    text = feed.delimiter or ","
-    if text in _DELIMITERS:
-        return _DELIMITERS[text]
-    return codecs.decode(text, "unicode_escape") if text.startswith("\\u") and text.isascii() else text
+    """The feed's delimiter as characters."""
+    return delimiter_of(feed.delimiter or ",")
 
 
 def escape(feed: Feed) -> str:

@@ -130,7 +130,8 @@ def _counted(
         F.count("*").alias("records"),
         F.count_if(bad).alias("bad"),
         F.count_if(F.col("_hub_open")).alias("opened"),
-        F.count_if(F.col("_hub_half") & ~bad).alias("halves"),
+        F.count_if(F.col("_hub_half")).alias("halves"),
+        F.count_if(F.col("_hub_half") & ~bad).alias("good_halves"),
         F.count_if(F.col("_hub_undecodable")).alias("undecodable"),
         F.first(F.when(bad, example), ignorenulls=True).alias("example"),
     )
@@ -141,7 +142,7 @@ def _counted(
     counts: dict[str, _Counted] = {}
     for tracker_id, row in found.items():
         torn = tracker_id in opened and (multiline(feed) or row["halves"] > 0)
-        more = (row["opened"] if multiline(feed) else row["halves"]) if torn else 0
+        more = (row["opened"] if multiline(feed) else row["good_halves"]) if torn else 0
         sent = tracker_id in known and known[tracker_id].sent_replaced
         rejects = Rejects(row["records"], row["bad"] + more, row["example"] or "", torn=torn, sent_replaced=sent)
         counts[tracker_id] = _Counted(rejects, row["undecodable"])

@@ -48,7 +48,7 @@ class NotebookPlanner:
         plan = files_due(found, tracked, batch_id=self.batch_id, trigger=Trigger.NOTEBOOK, force=self.request.force)
         wanted = [claim for claim in plan.claims if claim.attempt == 1 or not newer_only]
         ours = self.tracker.claim(self.lob, self.batch_id, wanted, self.run_id)
-        if len(ours) < len(wanted):
+        if any(claim.key not in ours for claim in wanted):
             tracked = self.tracker.tracked(self.lob, found)
         feeds = {feed.config_id: feed for feed in self.feeds}
         held = {

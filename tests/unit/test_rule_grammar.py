@@ -53,6 +53,8 @@ RULES = [
     "d + INTERVAL 3 DAYS > e",
     "a IS DISTINCT FROM b",
     "substring(a FROM 1 FOR 2) = 'x'",
+    "lpad(a, 5, '0') = a",
+    "`user` <> ''",
 ]
 NO_RULES = [
     "exists (select 1)",
@@ -93,6 +95,10 @@ NO_RULES = [
     "reflect/**/('x')=a",
     "current_timestamp > a",
     "session_user = a",
+    "user <> 'x'",
+    "lpad(a, 2000000000, 'x') <> ''",
+    "rpad(a, b, 'x') <> ''",
+    "lpad(a, 1e9) <> ''",
     "current_catalog() = a",
     "a = (table t)",
     "a > 0 limit 1",
