@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 
 from hub_core import telemetry
@@ -17,10 +17,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--run-id", default=None)
     parser.add_argument("--traceparent", default=None, help="W3C trace context of the load")
     options = parser.parse_args(argv)
+    from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
     say = partial(print, flush=True)
     spark = SparkSession.builder.getOrCreate()
+    # As INT96, the default, timestamps take longer to write. A compute that keeps its settings to itself goes on so.
+    with suppress(PySparkException):
+        spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
     told = telemetry.from_environment("deltalake-hub-loader")
     with closing(told), told.span("bronze load", options.traceparent or None, load_id=options.batch_id):
         result = Loader(spark, options.catalog, options.batch_id, options.run_id or None, say=say).run()

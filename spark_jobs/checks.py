@@ -9,7 +9,7 @@ from hub_core.identifiers import quote_column
 from hub_core.model import Feed
 from hub_core.quality import FileRule, Rule, UniqueRule, parse_rules
 from hub_core.rule_grammar import DIALECT
-from spark_jobs.headers import CORRUPT_COLUMN, delimiter, escape
+from spark_jobs.headers import delimiter, escape
 from spark_jobs.reading import column, multiline
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ def columns_of(feed: Feed) -> list[str]:
 
 
 def suspicious(feed: Feed, columns: Sequence[str]) -> "Column":
-    """Whether a delimited record is malformed, or may be: cheap, and never false for one that is.
+    """Whether a record of the right number of fields is malformed, or may be: cheap, and never false for one that is.
 
     A field that a quote opens and no quote closes before the line ends is not malformed to Spark. The line on which
     it is closed ends with a quote that is part of the last field, though, and that can be seen.
     """
-    marks = [column(CORRUPT_COLUMN).isNotNull(), undecodable(columns)]
+    marks = [undecodable(columns)]
     if feed.quote and not multiline(feed):
         marks.append(F.coalesce(column(columns[-1]).endswith(feed.quote), F.lit(False)))
     return any_of(marks)

@@ -56,7 +56,7 @@ def judged(
         # Those of these files: `columns` may be of more files, some of which have others.
         columns = [name for name in rows.columns if not name.startswith(HUB_PREFIX)]
     elif multiline(feed):
-        rows = claimed_rows(spark, claims, lambda some: delimited_rows(spark, some, columns))
+        rows = claimed_rows(spark, claims, lambda some, version: delimited_rows(spark, some, columns, version))
         marks = (F.coalesce(column(columns[-1]).rlike(r"[\r\n]"), F.lit(False)), F.lit(False))
     else:
         rows = _parsed_lines(spark, claims, columns)
@@ -246,7 +246,7 @@ def too_many(found: Rejects, feed: Feed) -> Problem | None:
 
 def _parsed_lines(spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str]) -> "DataFrame":
     feed = claims[0].feed
-    lines = claimed_rows(spark, claims, lambda some: delimited_lines(spark, some))
+    lines = claimed_rows(spark, claims, lambda some, version: delimited_lines(spark, some, version))
     # Names of our own inside, so that no name of the file has to be spelled in DDL.
     inner = [f"c{index}" for index in range(len(columns))]
     schema = ", ".join(f"{name} string" for name in [*inner, CORRUPT_COLUMN])

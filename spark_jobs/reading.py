@@ -1,7 +1,8 @@
 """DataFrames over a group's files: one read, with each file's claim beside its rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -29,18 +30,24 @@ ONE_COLUMN = "\ufdd1"
 """A delimiter that no file holds, to read whole lines with the CSV reader's encodings, headers and compression."""
 
 
+type Version = Mapping[str, str]
+"""Options by which Spark reads only files of one version."""
+
+ANY_VERSION: Version = {}
+
 ABSENT = "\ufdd2"
 """A quote, or an escape, that no file holds: where there is none, Spark takes NUL for it, which files may hold."""
 
 
 def delimited_options(feed: Feed, *, check_header: bool) -> dict[str, str]:
-    """How Spark reads the feed's records; with `check_header` it refuses a file whose header is another."""
+    """How Spark reads the feed's records; with `check_header` it refuses a file whose header is another.
+
+    That, and whether a record has the right number of fields, Spark only sees where every column is asked for.
+    """
     return {
         # To Spark a backslash begins a way to write another character.
         "sep": delimiter(feed).replace("\\", "\\\\"),
         "header": _flag(feed.has_header),
-        # Off, every file's header is compared with the schema, as long as the schema is read whole: the column of
-        # malformed records sees to that, since it switches column pruning off.
         "enforceSchema": _flag(not (check_header and feed.has_header)),
         "mode": "PERMISSIVE",
         "columnNameOfCorruptRecord": CORRUPT_COLUMN,
@@ -63,10 +70,23 @@ def multiline(feed: Feed) -> bool:
     return feed.multiline or is_wide(feed.encoding)
 
 
-def delimited_rows(spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str]) -> "DataFrame":
-    """The group's records: `columns`, the malformed record, and `_metadata`."""
+def well_formed_rows(
+    spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str], version: Version = ANY_VERSION
+) -> "DataFrame":
+    """The group's records: `columns`, and `_metadata`. Reading a malformed one fails; see `delimited_options`."""
+    options = delimited_options(claims[0].feed, check_header=True) | {"mode": "FAILFAST", **version}
+    del options["columnNameOfCorruptRecord"]
+    reader = _delimited_reader(spark, options).schema(StructType([StructField(name, StringType()) for name in columns]))
+    return _pruned(claims, lambda places: reader.csv(list(places.paths)))
+
+
+def delimited_rows(
+    spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str], version: Version = ANY_VERSION
+) -> "DataFrame":
+    """As `well_formed_rows`, but a malformed record is a row like any other, with itself in `CORRUPT_COLUMN`."""
     schema = StructType([StructField(name, StringType()) for name in (*columns, CORRUPT_COLUMN)])
-    reader = _delimited_reader(spark, delimited_options(claims[0].feed, check_header=True)).schema(schema)
+    options = {**delimited_options(claims[0].feed, check_header=True), **version}
+    reader = _delimited_reader(spark, options).schema(schema)
     return _pruned(claims, lambda places: reader.csv(list(places.paths)))
 
 
@@ -75,7 +95,13 @@ def raw_lines(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "DataFrame"
     return _pruned(claims, lambda places: _reader(spark).text(list(places.paths)))
 
 
-def delimited_lines(spark: "SparkSession", claims: Sequence[OpenClaim], *, header: bool | None = None) -> "DataFrame":
+def delimited_lines(
+    spark: "SparkSession",
+    claims: Sequence[OpenClaim],
+    version: Version = ANY_VERSION,
+    *,
+    header: bool | None = None,
+) -> "DataFrame":
     """The group's records as they were sent, one line each in the column `raw`.
 
     Headers are left out; with `header` False, they are lines like any other.
@@ -88,6 +114,7 @@ def delimited_lines(spark: "SparkSession", claims: Sequence[OpenClaim], *, heade
         "escape": ABSENT,
         "nullValue": NO_NULL,
         "multiLine": _flag(is_wide(claims[0].feed.encoding)),
+        **version,
     }
     if header is not None:
         options["header"] = _flag(header)
@@ -143,9 +170,11 @@ def raw_starts(spark: "SparkSession", claims: Sequence[OpenClaim], count: int) -
     return frame.select(F.col("_metadata.file_path").alias("path"), F.substring("content", 1, count).alias("start"))
 
 
-def parquet_rows(spark: "SparkSession", claims: Sequence[OpenClaim], schema: Any = None) -> "DataFrame":
+def parquet_rows(
+    spark: "SparkSession", claims: Sequence[OpenClaim], version: Version = ANY_VERSION, *, schema: Any = None
+) -> "DataFrame":
     """The group's rows, the columns of all its files matched by name."""
-    reader = _reader(spark).option("mergeSchema", "true")
+    reader = _reader(spark).option("mergeSchema", "true").options(**version)
     reader = reader if schema is None else reader.schema(schema)
     places = sources([claim.path for claim in claims], always_explicit=True)
     return reader.parquet(*places.paths)
@@ -159,16 +188,17 @@ def read_through(spark: "SparkSession", claims: Sequence[OpenClaim]) -> None:
 
 
 def claimed_rows(
-    spark: "SparkSession", claims: Sequence[OpenClaim], read: Callable[[Sequence[OpenClaim]], "DataFrame"]
+    spark: "SparkSession", claims: Sequence[OpenClaim], read: Callable[[Sequence[OpenClaim], Version], "DataFrame"]
 ) -> "DataFrame":
     """What `read` makes of the claims' files, beside the claims, in the columns `_hub_…`.
 
     A few large files are read one by one: what is known of a file is then a constant in its rows, where a join would
-    look it up for each of them, at a fifth of what the whole load takes.
+    look it up for each of them, and Spark itself passes over a file of another second than the claimed one. Either
+    would take a tenth of the whole load.
     """
     if not few_and_large([claim.size for claim in claims]):
-        return with_claims(spark, read(claims), claims)
-    frames = [_with_claim(read([claim]), claim) for claim in claims]
+        return with_claims(spark, read(claims, ANY_VERSION), claims)
+    frames = [_with_claim(read([claim], _of_second(claim.modified)), claim) for claim in claims]
     return reduce(lambda rows, more: rows.unionAll(more), frames)
 
 
@@ -178,31 +208,38 @@ def with_claims(spark: "SparkSession", rows: "DataFrame", claims: Sequence[OpenC
         [(spelled(claim.path), claim.path, claim.tracker_id, claim.size, claim.modified) for claim in claims],
         "_hub_spelled string, _hub_path string, _hub_tracker_id string, _hub_size bigint, _hub_modified bigint",
     )
-    placed = rows.select("*", F.col("_metadata.file_path").alias("_hub_file"), *_as_read())
+    placed = rows.select(
+        "*",
+        F.col("_metadata.file_path").alias("_hub_file"),
+        F.col("_metadata.file_size").alias("_hub_read_size"),
+        F.unix_seconds(F.col("_metadata.file_modification_time")).alias("_hub_read_modified"),
+    )
     return placed.join(F.broadcast(known), F.col("_hub_file") == F.col("_hub_spelled"))
 
 
 def _with_claim(rows: "DataFrame", claim: OpenClaim) -> "DataFrame":
     return rows.select(
         "*",
-        *_as_read(),
         F.lit(claim.path).alias("_hub_path"),
         F.lit(claim.tracker_id).alias("_hub_tracker_id"),
-        F.lit(claim.size).cast("bigint").alias("_hub_size"),
         F.lit(claim.modified).cast("bigint").alias("_hub_modified"),
     )
 
 
-def _as_read() -> "list[Column]":
-    """The file's size and modification time, as Spark saw them."""
-    return [
-        F.col("_metadata.file_size").alias("_hub_read_size"),
-        F.unix_seconds(F.col("_metadata.file_modification_time")).alias("_hub_read_modified"),
-    ]
+def _of_second(modified: int) -> Version:
+    """Both bounds are exclusive; https://spark.apache.org/docs/latest/sql-data-sources-generic-options.html"""
+    before, after = datetime.fromtimestamp(modified + 1, UTC), datetime.fromtimestamp(modified, UTC)
+    after -= timedelta(milliseconds=1)
+    return {
+        "modifiedAfter": after.isoformat(timespec="milliseconds"),
+        "modifiedBefore": before.isoformat(timespec="milliseconds"),
+    }
 
 
-def changed() -> "Column":
-    """Whether the file that was read is another version than the one claimed."""
+def changed(rows: "DataFrame") -> "Column":
+    """Whether the file that a row of `claimed_rows` is of is another version than the one claimed."""
+    if "_hub_read_size" not in rows.columns:
+        return F.lit(False)  # such a file was not read
     return (F.col("_hub_read_size") != F.col("_hub_size")) | (F.col("_hub_read_modified") != F.col("_hub_modified"))
 
 
@@ -227,7 +264,9 @@ def fields_kept(value: "Column", kind: str) -> "Column":
 def _reader(spark: "SparkSession") -> Any:
     # Spark Connect keeps the last plans of a session with their file listings; an option of its own makes each read
     # a new plan, so that a file that went since is not believed to be there.
-    return spark.read.option("recursiveFileLookup", "true").option("hubRead", uuid4().hex)
+    # A file that can't be read is an error, whatever the session says.
+    strict = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
+    return spark.read.option("recursiveFileLookup", "true").option("hubRead", uuid4().hex).options(**strict)
 
 
 def _delimited_reader(spark: "SparkSession", options: dict[str, str]) -> Any:
