@@ -8,6 +8,13 @@ from functools import partial
 from hub_core import telemetry
 from spark_jobs.loader import Loader
 
+SETTINGS = {
+    # As INT96, the default, timestamps take longer to write.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # Code is compiled once where it differs in its number only, as that of large files that are read one by one.
+    "spark.sql.codegen.useIdInClassName": "false",
+}
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Load a batch; fails only where the run broke: failed files are the tracker's, not the run's."""
@@ -22,9 +29,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     say = partial(print, flush=True)
     spark = SparkSession.builder.getOrCreate()
-    # As INT96, the default, timestamps take longer to write. A compute that keeps its settings to itself goes on so.
-    with suppress(PySparkException):
-        spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+    for setting, value in SETTINGS.items():
+        # A compute that keeps its settings to itself only takes longer.
+        with suppress(PySparkException):
+            spark.conf.set(setting, value)
     told = telemetry.from_environment("deltalake-hub-loader")
     with closing(told), told.span("bronze load", options.traceparent or None, load_id=options.batch_id):
         result = Loader(spark, options.catalog, options.batch_id, options.run_id or None, say=say).run()
