@@ -135,7 +135,7 @@ def test_a_file_that_changed_or_went_since_its_claim_is_not_read(lake: Lake, nex
 
 
 def test_a_few_large_files_which_are_read_one_by_one_end_as_small_ones_do(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, next_second: Callable[[], None]
 ) -> None:
     monkeypatch.setattr(spark_paths, "LARGE_FILE", 0)
     feeds = lake.feed("large"), lake.feed("large_some_bad", max_reject_percent=50.0)
@@ -143,9 +143,13 @@ def test_a_few_large_files_which_are_read_one_by_one_end_as_small_ones_do(
     for feed in feeds:
         for name, content in contents.items():
             lake.put(feed, name, content)
+    lake.put(feeds[0], "changed.csv", "id,name\n6,fay\n")
     lake.sync(*feeds)
     batch = lake.claim(*feeds)
-    assert lake.load(batch).files == {"SUCCESS": 5, "QUARANTINED": 1}
+    next_second()
+    lake.put(feeds[0], "changed.csv", "id,name\n7,gus\n")
+    assert lake.load(batch).files == {"SUCCESS": 5, "QUARANTINED": 1, "FAILED": 1}
+    assert lake.files(batch, feeds[0])["changed.csv"].error_code == "FILE_CHANGED"
     for feed, rows in ((feeds[0], [("1", "ann"), ("2", "bob"), ("3", "cy")]), (feeds[1], [("5", "eve")])):
         loaded = lake.rows(feed, "id", "name")
         assert loaded[-len(rows) :] == rows
