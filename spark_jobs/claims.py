@@ -45,6 +45,8 @@ class Rejects:
     first: str = ""
     torn: bool = False
     """Whether a quote that one record opens is closed in another, or nowhere: where records begin can't be told."""
+    last_line: str | None = None
+    """Of a multiline file in which a quote has no other: a record that runs up to it is one that is closed nowhere."""
     sent_replaced: bool = False
     """Whether the file was sent with U+FFFD in it: then that is no sign of bytes that don't decode."""
     repeated: str | None = None

@@ -145,10 +145,13 @@ class Destination:
         return decide(columns, existing, SchemaDrift.ADD)
 
     def _waits_for_rows(self) -> bool:
-        """Whether the loader has made the table, and no file has brought a row yet."""
+        """Whether the loader has made the table, and was done with the file that it was for, which brought no row."""
         properties = self._sql.query(f"SHOW TBLPROPERTIES {self.quoted}", {})
         if not any(row["key"] == MADE_BY_LOADER for row in properties):
             return False
+        [newest] = self._sql.query(f"DESCRIBE HISTORY {self.quoted} LIMIT 1", {})
+        if newest["version"] == 0:
+            return False  # it was just made, by another load, which is about to fill it
         return not self._sql.query(f"SELECT 1 AS one FROM {self.quoted} LIMIT 1", {})  # noqa: S608 — a quoted name
 
     def _create(self, columns: Mapping[str, str]) -> None:

@@ -31,6 +31,7 @@ from spark_jobs.reading import (
     multiline,
     parquet_rows,
     raw_lines,
+    whole_files,
     with_claims,
 )
 
@@ -46,7 +47,7 @@ def judged(
 ) -> "DataFrame":
     """The records, their claims, `_hub_raw`, `_hub_rule` (NULL: good), `_hub_reason`, and marks of malformed ones.
 
-    `_hub_open`: a quote may be left open; `_hub_half`: a line has an odd number of quotes, as the rest of a torn record
+    `_hub_open`: a quote is left open; `_hub_half`: a line has an odd number of quotes, as the rest of a torn record
     does, though elsewhere that may be an inch mark; `_hub_undecodable`. `known` is what is known of files by now.
     """
     feed = claims[0].feed
@@ -57,7 +58,7 @@ def judged(
         columns = [name for name in rows.columns if not name.startswith(HUB_PREFIX)]
     elif multiline(feed):
         rows = claimed_rows(spark, claims, lambda some, version: delimited_rows(spark, some, columns, version))
-        marks = (F.coalesce(column(columns[-1]).rlike(r"[\r\n]"), F.lit(False)), F.lit(False))
+        marks = (_runs_to_the_end(feed, columns[-1], known), F.lit(False))
     else:
         rows = _parsed_lines(spark, claims, columns)
         marks = _torn_marks(feed)
@@ -67,9 +68,7 @@ def judged(
     else:
         opened, half = marks
         raw = F.col("_hub_raw") if not multiline(feed) else F.col(CORRUPT_COLUMN)
-        in_torn = _of(known, lambda found: found.torn)
-        # A value with a line break, where they may have one, is torn only if the file is.
-        torn = in_torn & opened if multiline(feed) else opened | (in_torn & half)
+        torn = opened | (half & _of(known, lambda found: found.torn))
         garbled = _garbled(columns) & ~_of(known, lambda found: found.sent_replaced)
         malformed = _malformed(feed, columns, torn, garbled)
     as_json = F.to_json(F.struct(*everything)) if everything else F.lit(None).cast("string")
@@ -93,14 +92,19 @@ def validated(spark: "SparkSession", claims: Sequence[OpenClaim], columns: Seque
 
     A file without records is absent.
     """
-    found = _counted(spark, claims, columns, {})
-    asked = [claim for claim in claims if found.get(claim.tracker_id, _NOTHING).undecodable]
+    feed = claims[0].feed
+    whole = feed.file_format is FileFormat.DELIMITED and multiline(feed)
+    odd = with_odd_quotes(spark, claims) if whole else set[str]()
+    known = _last_lines(spark, [claim for claim in claims if claim.tracker_id in odd])
+    found = _counted(spark, claims, columns, known)
+    asked = [claim for claim in claims if claim.tracker_id in found and found[claim.tracker_id].undecodable]
     intact = _intact(spark, asked) if asked else set[str]()
     if intact:
-        found = _counted(spark, claims, columns, {one: Rejects(0, 0, sent_replaced=True) for one in intact})
+        known |= {one: replace(known.get(one, _NOTHING), sent_replaced=True) for one in intact}
+        found = _counted(spark, claims, columns, known)
     rejects = {tracker_id: one.rejects for tracker_id, one in found.items()}
     rows = judged(spark, claims, columns, rejects)
-    for rule in _unique_rules(claims[0].feed):
+    for rule in _unique_rules(feed):
         for row in _repeats(rows, rule).collect():
             one = rejects[row["_hub_tracker_id"]]
             if one.repeated is None:
@@ -116,14 +120,14 @@ class _Counted:
     undecodable: int = 0
 
 
-_NOTHING = _Counted(Rejects(0, 0))
+_NOTHING = Rejects(0, 0)
 
 
 def _counted(
     spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str], known: Mapping[str, Rejects]
 ) -> dict[str, _Counted]:
     """By tracker_id, what is bad but for `unique` rules."""
-    rows, feed = judged(spark, claims, columns, known), claims[0].feed
+    rows = judged(spark, claims, columns, known)
     bad = F.col("_hub_rule").isNotNull()
     example = F.concat(F.col("_hub_reason"), F.lit(": "), F.substring("_hub_raw", 1, _EXAMPLE_CHARACTERS))
     counted = rows.groupBy("_hub_tracker_id").agg(
@@ -135,17 +139,14 @@ def _counted(
         F.count_if(F.col("_hub_undecodable")).alias("undecodable"),
         F.first(F.when(bad, example), ignorenulls=True).alias("example"),
     )
-    found = {row["_hub_tracker_id"]: row for row in counted.collect()}
-    opened = {tracker_id for tracker_id, row in found.items() if row["opened"]}
-    if multiline(feed) and opened:
-        opened &= with_odd_quotes(spark, [claim for claim in claims if claim.tracker_id in opened])
     counts: dict[str, _Counted] = {}
-    for tracker_id, row in found.items():
-        torn = tracker_id in opened and (multiline(feed) or row["halves"] > 0)
-        more = (row["opened"] if multiline(feed) else row["good_halves"]) if torn else 0
-        sent = tracker_id in known and known[tracker_id].sent_replaced
-        rejects = Rejects(row["records"], row["bad"] + more, row["example"] or "", torn=torn, sent_replaced=sent)
-        counts[tracker_id] = _Counted(rejects, row["undecodable"])
+    for row in counted.collect():
+        before = known.get(row["_hub_tracker_id"], _NOTHING)
+        # On a line of its own, a quote that is left open spoils that line only.
+        torn = row["opened"] > 0 and (before.last_line is not None or row["halves"] > 0)
+        bad_records = row["bad"] + (row["good_halves"] if torn else 0)
+        rejects = replace(before, records=row["records"], bad=bad_records, first=row["example"] or "", torn=torn)
+        counts[row["_hub_tracker_id"]] = _Counted(rejects, row["undecodable"])
     return counts
 
 
@@ -158,12 +159,43 @@ def with_odd_quotes(spark: "SparkSession", claims: Sequence[OpenClaim]) -> set[s
     return {row["_hub_tracker_id"] for row in counted.collect() if row["quotes"] % 2 == 1}
 
 
+def _last_lines(spark: "SparkSession", claims: Sequence[OpenClaim]) -> dict[str, Rejects]:
+    """The last lines of files, by tracker_id; reads the files whole."""
+    if not claims:
+        return {}
+    text = F.decode(F.col("value").cast("binary"), charset(claims[0].feed.encoding))
+    rows = with_claims(spark, whole_files(spark, claims), claims).select("_hub_tracker_id", _last_line(text).alias("l"))
+    return {row["_hub_tracker_id"]: Rejects(0, 0, last_line=row["l"]) for row in rows.collect()}
+
+
+def _last_line(text: "Column") -> "Column":
+    return F.substring_index(F.regexp_replace(F.translate(text, "\r", "\n"), r"\n+\z", ""), "\n", -1)
+
+
+def _runs_to_the_end(feed: Feed, name: str, known: Mapping[str, Rejects]) -> "Column":
+    """Whether the value has a line break and goes on up to the end of its file, which no quote closes."""
+    value = column(name)
+    ends = [
+        (F.col("_hub_tracker_id") == tracker_id)
+        # Either all of the last line is of the value, or the value begins there.
+        & (
+            (_last_line(value) == found.last_line)
+            | F.lit(found.last_line).endswith(F.concat(F.lit(feed.quote), _last_line(value)))
+        )
+        for tracker_id, found in sorted(known.items())
+        if found.last_line is not None
+    ]
+    return F.coalesce(value.rlike(r"[\r\n]") & any_of(ends), F.lit(False)) if ends else F.lit(False)
+
+
 def _intact(spark: "SparkSession", claims: Sequence[OpenClaim]) -> set[str]:
     """tracker_ids of the files all of whose bytes are text: U+FFFD in them was sent, not made by decoding."""
     if charset(claims[0].feed.encoding) != "UTF-8":
         return set()
     lines = with_claims(spark, raw_lines(spark, claims), claims)
-    counted = lines.groupBy("_hub_tracker_id").agg(F.count_if(~F.is_valid_utf8("value")).alias("broken"))
+    counted = lines.groupBy("_hub_tracker_id").agg(
+        F.count_if(~F.call_function("is_valid_utf8", F.col("value"))).alias("broken")
+    )
     return {row["_hub_tracker_id"] for row in counted.collect() if row["broken"] == 0}
 
 

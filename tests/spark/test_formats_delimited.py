@@ -253,7 +253,8 @@ CASES: dict[str, Case] = {
                 'id,name\n8,"a\n9,b\n10,c\n',
                 quarantined("TOO_MANY_REJECTS", "closed in another, or nowhere"),
             ),
-            "inch.csv": ('id,name\n8,5" pipe\n', 1),
+            "last.csv": ('id,name\n8,a\n9,"b\n', quarantined("TOO_MANY_REJECTS", "closed in another, or nowhere")),
+            "inch.csv": ('id,name\n8,5" pipe\n11,"a\nb"\n12,"c\nd"\n', 3),
         },
         (*ID_NAME, "na\nme"),
         [
@@ -264,6 +265,8 @@ CASES: dict[str, Case] = {
             ("6", None, "q"),
             ("7", 'say\n"hi", twice\n', None),
             ("8", '5" pipe', None),
+            ("11", "a\nb", None),
+            ("12", "c\nd", None),
         ],
         {"multiline": True},
     ),
