@@ -17,7 +17,6 @@ from local_stack.demo_data import DATA
 from local_stack.stack import Stack
 
 STATE = Path(".local/bench")
-
 PARTS: dict[str, Callable[[Bench], list[Result]]] = {
     "small": lambda bench: loading.small_files(bench, DATA),
     "large": lambda bench: loading.large_files(bench, DATA),

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from hub_core.errors import HubError, Rejected, Transient
+from hub_core.errors import Rejected, Transient
 from hub_core.events import NotAnEvent, assign, path_of, read_event
 from hub_core.feeds import ParsedConfig, unreadable
 from hub_core.gather import ConfigReader
-from hub_core.logs import logger
+from hub_core.logs import kept_apart, logger
 from hub_core.model import Trigger
 from hub_core.named_loads import start_named
 from hub_core.paths import is_below
@@ -122,17 +122,13 @@ class Intake:
 
     def _read(self, lob: str) -> ParsedConfig:
         """`lob`'s CSV; where that is not to be had, one that cannot be read: it keeps no other LOB's events waiting."""
-        try:
+        with kept_apart(log, "drain", lob=lob):
             return self.configs.read(lob)
-        except HubError as error:
-            log.warning("drain: %s", error.message, extra={"lob": lob, "code": error.code})
-        except Exception:
-            log.exception("drain: the CSV met what nobody foresaw", extra={"lob": lob})
         return unreadable("the CSV could not be read just now", "see the function's log")
 
     def _start(self, lob: str, paths: Sequence[str]) -> str | None:
         """The load of `lob`'s files; None where it could not be made, which keeps no other LOB's from being made."""
-        try:
+        with kept_apart(log, "drain", lob=lob):
             return start_named(
                 self.loads,
                 self.queue,
@@ -143,8 +139,4 @@ class Intake:
                 now=self.clock(),
                 trace=self.telemetry.trace(),
             )
-        except HubError as error:
-            log.warning("drain: %s", error.message, extra={"lob": lob, "code": error.code})
-        except Exception:
-            log.exception("drain: making the load met what nobody foresaw", extra={"lob": lob})
         return None

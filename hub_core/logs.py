@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from hub_core.errors import HubError
+
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "source", "taskName"}
 _bound: ContextVar[dict[str, str]] = ContextVar("facts of the log lines of this thread")
 
@@ -19,6 +21,17 @@ def bound(**facts: str | None) -> Iterator[None]:
         yield
     finally:
         _bound.reset(token)
+
+
+@contextmanager
+def kept_apart(log: logging.Logger, what: str, **facts: str) -> Iterator[None]:
+    """What fails inside is said with `facts`, and keeps nobody who comes after it from their turn."""
+    try:
+        yield
+    except HubError as error:
+        log.warning("%s: %s", what, error.message, extra={**facts, "code": error.code})
+    except Exception:
+        log.exception("%s: met what nobody foresaw", what, extra=facts)
 
 
 class Structured(logging.Filter):

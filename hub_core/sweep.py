@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hub_core.errors import HubError
 from hub_core.feeds import ParsedConfig
 from hub_core.gather import ConfigReader, find_files
-from hub_core.logs import logger
+from hub_core.logs import kept_apart, logger
 from hub_core.model import Claim, Feed, SourceFile, Trigger, iso
 from hub_core.named_loads import start_named
 from hub_core.planning import Planner
@@ -65,16 +64,12 @@ class Sweep:
         feeds: list[Report] = []
         made: list[str] = []
         for lob in sorted(self.configs.lobs()):
-            try:
+            with kept_apart(log, "sweep", lob=lob):
                 reports, missed = self._look_over(lob, self.configs.read(lob), now)
                 feeds += reports
                 made += self._load(lob, missed, now)
                 for batch in self.planner.tracker.recent_batches(lob, (since or now) - ADOPT_OVERLAP):
                     self.planner.adopt(batch, lob)
-            except HubError as error:
-                log.warning("sweep: %s", error.message, extra={"lob": lob, "code": error.code})
-            except Exception:
-                log.exception("sweep: met what nobody foresaw", extra={"lob": lob})
         self.planner.documents.write(DOCUMENT, {"as_of": iso(now), "value": feeds})
         for feed in feeds:
             self._measure(feed)

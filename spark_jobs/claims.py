@@ -129,7 +129,7 @@ def new_groups(claims: Iterable[OpenClaim]) -> list[Group]:
     for claim in claims:
         alike.setdefault((claim.dest_table, claim.feed.config_id, bool(claim.replaced)), []).append(claim)
     return [
-        Group(commit, tuple(replace(claim, commit_id=commit) for claim in members))
+        _group(commit, (replace(claim, commit_id=commit) for claim in members))
         for members in alike.values()
         for commit in (commit_id(members),)
     ]
@@ -141,11 +141,12 @@ def named_groups(claims: Iterable[OpenClaim]) -> list[Group]:
     for claim in claims:
         if claim.commit_id is not None:
             by_commit.setdefault(claim.commit_id, []).append(claim)
+    return [_group(commit, members) for commit, members in by_commit.items()]
+
+
+def _group(commit: str, claims: Iterable[OpenClaim]) -> Group:
     # The oldest file first: where there is no table yet, that one's columns make it, whoever loads them.
-    return [
-        Group(commit, tuple(sorted(members, key=lambda claim: (claim.modified, claim.path))))
-        for commit, members in by_commit.items()
-    ]
+    return Group(commit, tuple(sorted(claims, key=lambda claim: (claim.modified, claim.path))))
 
 
 @dataclass(frozen=True, slots=True)

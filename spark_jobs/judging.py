@@ -23,6 +23,7 @@ from spark_jobs.checks import (
 from spark_jobs.claims import OpenClaim, Problem, Rejects
 from spark_jobs.headers import CORRUPT_COLUMN, HUB_PREFIX, charset, escape
 from spark_jobs.reading import (
+    IN_CORRUPT_COLUMN,
     claimed_rows,
     column,
     delimited_lines,
@@ -103,9 +104,8 @@ def validated(spark: "SparkSession", claims: Sequence[OpenClaim], columns: Seque
         known |= {one: replace(known.get(one, _NOTHING), sent_replaced=True) for one in intact}
         found = _counted(spark, claims, columns, known)
     rejects = {tracker_id: one.rejects for tracker_id, one in found.items()}
-    rows = judged(spark, claims, columns, rejects)
     for rule in _unique_rules(feed):
-        for row in _repeats(rows, rule).collect():
+        for row in _repeats(judged(spark, claims, columns, rejects), rule).collect():
             one = rejects[row["_hub_tracker_id"]]
             if one.repeated is None:
                 rejects[row["_hub_tracker_id"]] = replace(
@@ -282,7 +282,7 @@ def _parsed_lines(spark: "SparkSession", claims: Sequence[OpenClaim], columns: S
     # Names of our own inside, so that no name of the file has to be spelled in DDL.
     inner = [f"c{index}" for index in range(len(columns))]
     schema = ", ".join(f"{name} string" for name in [*inner, CORRUPT_COLUMN])
-    options = delimited_options(feed, check_header=False)
+    options = delimited_options(feed, check_header=False) | IN_CORRUPT_COLUMN
     for unused in ("header", "enforceSchema", "multiLine", "encoding"):
         options.pop(unused, None)
     parsed = F.from_csv(F.col("_hub_line"), schema, options)

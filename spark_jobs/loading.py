@@ -18,7 +18,7 @@ from spark_jobs.failures import first_line, is_passing
 from spark_jobs.headers import header_problem
 from spark_jobs.judging import judged, with_odd_quotes
 from spark_jobs.quarantine import Quarantine
-from spark_jobs.reading import changed, claimed_rows, column, fields_kept, multiline, parquet_rows, well_formed_rows
+from spark_jobs.reading import CHANGED, claimed_rows, column, fields_kept, multiline, parquet_rows, well_formed_rows
 from spark_jobs.spark_paths import total_partitions
 from spark_jobs.types import ddl
 
@@ -152,6 +152,7 @@ class GroupLoader:
         if problem:
             raise Refused(Problem(FileError.BAD_HEADER, problem, FileStatus.QUARANTINED))
         fit = destination.fit(dict.fromkeys(columns, "string"), feed.schema_drift)
+        refused = [F.col(CHANGED)]
         if group.rejects is None:
             if multiline(feed) and with_odd_quotes(self._spark, filled):
                 # Seen only in the file as a whole: a quote that is closed nowhere makes one record of all that follows.
@@ -159,13 +160,12 @@ class GroupLoader:
             rows = claimed_rows(
                 self._spark, filled, lambda some, version: well_formed_rows(self._spark, some, columns, version)
             )
-            refused = [changed(rows), suspicious(feed, columns)]
+            refused.append(suspicious(feed, columns))
             rules = rules_of(feed)
             if rules:
                 refused.append(broken_rule(rules).isNotNull())
         else:
             rows = judged(self._spark, filled, columns, group.rejects).where(F.col("_hub_rule").isNull())
-            refused = [changed(rows)]
         return self._as_table(rows, fit, any_of(refused), group), fit
 
     def _parquet(self, group: Group, destination: Destination) -> tuple["DataFrame", Fit]:
@@ -177,18 +177,17 @@ class GroupLoader:
         if group.rejects is None and self._diagnostician.without_ruled_columns(group.claims):
             raise NeedsValidation(feed.table)
         fit = destination.fit({field.name: ddl(field.dataType) for field in schema}, feed.schema_drift)
+        refused = [F.col(CHANGED)]
         if group.rejects is None:
             rows = claimed_rows(
                 self._spark, group.claims, lambda some, version: parquet_rows(self._spark, some, version, schema=schema)
             )
-            refused = [changed(rows)]
             rules = rules_of(feed)
             if rules:
                 refused.append(broken_rule(rules).isNotNull())
         else:
             names = tuple(schema.names)
             rows = judged(self._spark, group.claims, names, group.rejects).where(F.col("_hub_rule").isNull())
-            refused = [changed(rows)]
         return self._as_table(rows, fit, any_of(refused), group), fit
 
     def _as_table(self, rows: "DataFrame", fit: Fit, refused: "Column", group: Group) -> "DataFrame":

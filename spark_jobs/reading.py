@@ -13,7 +13,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from hub_core.model import Feed, FileFormat
 from spark_jobs.claims import OpenClaim
-from spark_jobs.headers import CORRUPT_COLUMN, charset, delimiter, escape, is_wide
+from spark_jobs.headers import CORRUPT_COLUMN, HUB_PREFIX, charset, delimiter, escape, is_wide
 from spark_jobs.spark_paths import Sources, few_and_large, sources, spelled
 from spark_jobs.types import within
 
@@ -26,6 +26,9 @@ NO_NULL = "\ufdd0null\ufdd0"
 _CHARSETS_OF_SPARK = frozenset({"US-ASCII", "ISO-8859-1", "UTF-8", "UTF-16", "UTF-16BE", "UTF-16LE", "UTF-32"})
 """What Spark 4 reads of its own accord; the others of its Java only by a setting."""
 
+CHANGED = f"{HUB_PREFIX}changed"
+"""Of a row beside its claim: whether its file is another version than the one that was claimed."""
+
 ONE_COLUMN = "\ufdd1"
 """A delimiter that no file holds, to read whole lines with the CSV reader's encodings, headers and compression."""
 
@@ -34,6 +37,9 @@ type Version = Mapping[str, str]
 """Options by which Spark reads only files of one version."""
 
 ANY_VERSION: Version = {}
+
+IN_CORRUPT_COLUMN = {"columnNameOfCorruptRecord": CORRUPT_COLUMN}
+"""An option of reads that show malformed records."""
 
 ABSENT = "\ufdd2"
 """A quote, or an escape, that no file holds: where there is none, Spark takes NUL for it, which files may hold."""
@@ -50,7 +56,6 @@ def delimited_options(feed: Feed, *, check_header: bool) -> dict[str, str]:
         "header": _flag(feed.has_header),
         "enforceSchema": _flag(not (check_header and feed.has_header)),
         "mode": "PERMISSIVE",
-        "columnNameOfCorruptRecord": CORRUPT_COLUMN,
         "encoding": charset(feed.encoding),
         "quote": feed.quote,
         "escape": escape(feed),
@@ -74,20 +79,16 @@ def well_formed_rows(
     spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str], version: Version = ANY_VERSION
 ) -> "DataFrame":
     """The group's records: `columns`, and `_metadata`. Reading a malformed one fails; see `delimited_options`."""
-    options = delimited_options(claims[0].feed, check_header=True) | {"mode": "FAILFAST", **version}
-    del options["columnNameOfCorruptRecord"]
-    reader = _delimited_reader(spark, options).schema(StructType([StructField(name, StringType()) for name in columns]))
-    return _pruned(claims, lambda places: reader.csv(list(places.paths)))
+    options = {**delimited_options(claims[0].feed, check_header=True), "mode": "FAILFAST", **version}
+    return _delimited(spark, claims, columns, options)
 
 
 def delimited_rows(
     spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str], version: Version = ANY_VERSION
 ) -> "DataFrame":
     """As `well_formed_rows`, but a malformed record is a row like any other, with itself in `CORRUPT_COLUMN`."""
-    schema = StructType([StructField(name, StringType()) for name in (*columns, CORRUPT_COLUMN)])
-    options = {**delimited_options(claims[0].feed, check_header=True), **version}
-    reader = _delimited_reader(spark, options).schema(schema)
-    return _pruned(claims, lambda places: reader.csv(list(places.paths)))
+    options = {**delimited_options(claims[0].feed, check_header=True), **IN_CORRUPT_COLUMN, **version}
+    return _delimited(spark, claims, [*columns, CORRUPT_COLUMN], options)
 
 
 def raw_lines(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "DataFrame":
@@ -106,7 +107,6 @@ def delimited_lines(
 
     Headers are left out; with `header` False, they are lines like any other.
     """
-    schema = StructType([StructField("raw", StringType())])
     options = delimited_options(claims[0].feed, check_header=False)
     options |= {
         "sep": ONE_COLUMN,
@@ -118,17 +118,12 @@ def delimited_lines(
     }
     if header is not None:
         options["header"] = _flag(header)
-    del options["columnNameOfCorruptRecord"]
-    reader = _delimited_reader(spark, options).schema(schema)
-    return _pruned(claims, lambda places: reader.csv(list(places.paths)))
+    return _delimited(spark, claims, ["raw"], options)
 
 
 def records(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "DataFrame":
     """A row for each record of the delimited files, well-formed or not, headers left out; what it holds is not kept."""
-    options = delimited_options(claims[0].feed, check_header=False)
-    del options["columnNameOfCorruptRecord"]
-    reader = _delimited_reader(spark, options).schema(StructType([StructField("record", StringType())]))
-    return _pruned(claims, lambda places: reader.csv(list(places.paths)))
+    return _delimited(spark, claims, ["record"], delimited_options(claims[0].feed, check_header=False))
 
 
 def whole_files(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "DataFrame":
@@ -214,7 +209,9 @@ def with_claims(spark: "SparkSession", rows: "DataFrame", claims: Sequence[OpenC
         F.col("_metadata.file_size").alias("_hub_read_size"),
         F.unix_seconds(F.col("_metadata.file_modification_time")).alias("_hub_read_modified"),
     )
-    return placed.join(F.broadcast(known), F.col("_hub_file") == F.col("_hub_spelled"))
+    joined = placed.join(F.broadcast(known), F.col("_hub_file") == F.col("_hub_spelled"))
+    other_size = F.col("_hub_read_size") != F.col("_hub_size")
+    return joined.withColumn(CHANGED, other_size | (F.col("_hub_read_modified") != F.col("_hub_modified")))
 
 
 def _with_claim(rows: "DataFrame", claim: OpenClaim) -> "DataFrame":
@@ -223,6 +220,7 @@ def _with_claim(rows: "DataFrame", claim: OpenClaim) -> "DataFrame":
         F.lit(claim.path).alias("_hub_path"),
         F.lit(claim.tracker_id).alias("_hub_tracker_id"),
         F.lit(claim.modified).cast("bigint").alias("_hub_modified"),
+        F.lit(False).alias(CHANGED),  # what has changed is not read
     )
 
 
@@ -234,13 +232,6 @@ def _of_second(modified: int) -> Version:
         "modifiedAfter": after.isoformat(timespec="milliseconds"),
         "modifiedBefore": before.isoformat(timespec="milliseconds"),
     }
-
-
-def changed(rows: "DataFrame") -> "Column":
-    """Whether the file that a row of `claimed_rows` is of is another version than the one claimed."""
-    if "_hub_read_size" not in rows.columns:
-        return F.lit(False)  # such a file was not read
-    return (F.col("_hub_read_size") != F.col("_hub_size")) | (F.col("_hub_read_modified") != F.col("_hub_modified"))
 
 
 def column(name: str) -> "Column":
@@ -269,12 +260,16 @@ def _reader(spark: "SparkSession") -> Any:
     return spark.read.option("recursiveFileLookup", "true").option("hubRead", uuid4().hex).options(**strict)
 
 
-def _delimited_reader(spark: "SparkSession", options: dict[str, str]) -> Any:
+def _delimited(
+    spark: "SparkSession", claims: Sequence[OpenClaim], columns: Sequence[str], options: Mapping[str, str]
+) -> "DataFrame":
     if options["encoding"] not in _CHARSETS_OF_SPARK:
         # Where the setting can't be made, the read is refused, with a message that lists what can be read.
         with suppress(PySparkException):
             spark.conf.set("spark.sql.legacy.javaCharsets", "true")
-    return _reader(spark).options(**options)
+    schema = StructType([StructField(name, StringType()) for name in columns])
+    reader = _reader(spark).options(**options).schema(schema)
+    return _pruned(claims, lambda places: reader.csv(list(places.paths)))
 
 
 def _pruned(claims: Sequence[OpenClaim], read: Any) -> "DataFrame":
