@@ -62,16 +62,17 @@ async function turnTo(before) {
 
 // asking again
 
-let asking = new AbortController();
+/** What stops the asking that is under way; null while there is none. */
+let asking = null;
 let timer = null;
 let due = Infinity;
 
 /** Ask for what the view shows, and again later by itself. `forced`: the operator wants all of it anew. */
 async function refresh({ forced = false } = {}) {
-  asking.abort();
-  asking = new AbortController();
+  asking?.abort();
+  const mine = asking = new AbortController();
   stopLooking();
-  const { signal } = asking;
+  const { signal } = mine;
   try {
     const wait = await VIEWS.get(place.view).show(place, { signal, forced });
     if (signal.aborted) return;
@@ -85,6 +86,8 @@ async function refresh({ forced = false } = {}) {
     say(byId("trouble"), error.message + (again ? `\nTrying again in ${span(error.retryAfter)}.` : ""));
     if (error.retryAfter) lookAgainIn(error.retryAfter);
     if (!(error instanceof Trouble)) throw error;
+  } finally {
+    if (asking === mine) asking = null;
   }
 }
 
@@ -124,7 +127,7 @@ function signIn({ focus = true } = {}) {
 /** Forget the key and all that was shown, and ask for a key. */
 function signOut(why) {
   sessionStorage.removeItem(KEY);
-  asking.abort();
+  asking?.abort();
   stopLooking();
   forgetLoad();
   for (const id of ["loads", "feeds"]) fill(byId(id), [], String, []);
@@ -198,7 +201,7 @@ async function cancel() {
   byId("sure").close();
   const answer = await change(byId("cancel"), "cancel");
   if (answer === null) return;
-  asking.abort();
+  asking?.abort();
   if (shownLoad?.id === answer.document.id) putLoad(answer.document, place);
   say(byId("said"), answer.status === 202 ? "The load is being canceled." : "The load had ended already.");
   refresh();

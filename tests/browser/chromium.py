@@ -103,7 +103,8 @@ class Operator:
         return [part.path.removeprefix("/api/") + (f"?{part.query}" if part.query else "") for part in parts]
 
     def let_pass(self, seconds: float) -> None:
-        """Let so much time pass for the page, its timers with it."""
+        """Let so much time pass for the page, its timers with it: those it sets once it is not asking any more."""
+        self.page.wait_for_function("() => asking === null")
         self.page.clock.fast_forward(int(seconds * 1000))
 
     def assert_clean(self) -> None:
