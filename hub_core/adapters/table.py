@@ -31,6 +31,8 @@ _PARTITION = "load"
 _LOCKS = "idempotency-key"
 _MARKER = "~open:"
 _PER_TRANSACTION = 100
+_BESIDE = ("body_hash", "claims_open", "settled", "alert_due", "trace")
+"""What a load has beside its document, which is what callers see."""
 _LAST = "~"
 """Behind every id, before every marker."""
 
@@ -81,7 +83,7 @@ class TableLoads:
                     create = TransactionOperation.CREATE
                     self._table.submit_transaction([(create, _entity(load)), (create, _marker(load.id))])
                 else:
-                    self._table.create_entity(_entity(load))
+                    self._table.create_entity(_entity(load), response_preference="return-no-content")
             except HttpResponseError as error:
                 if error.status_code == 409:
                     return False
@@ -203,18 +205,15 @@ def _marker(load_id: str) -> Entity:
 
 
 def _entity(load: Load) -> Entity:
-    return {
+    """The load's record; beside its document only what says something, as the SDK takes time over each property."""
+    entity = {
         "PartitionKey": _PARTITION,
         "RowKey": load.id,
         "lob": load.lob,
         "state": load.state.value,
         "document": load.model_dump_json(),
-        "body_hash": load.body_hash or "",
-        "claims_open": load.claims_open,
-        "settled": load.settled,
-        "alert_due": load.alert_due,
-        "trace": load.trace or "",
     }
+    return entity | {name: value for name in _BESIDE if (value := getattr(load, name))}
 
 
 def _readable(entities: Iterable[Mapping[str, Any]]) -> Iterator[Load]:
@@ -234,12 +233,4 @@ def _load(entity: Mapping[str, Any]) -> Load:
         load = Load.model_validate_json(entity["document"])
     except ValidationError as error:
         raise Broken("RECORD_UNREADABLE", f"the record of load {entity['RowKey']} cannot be read") from error
-    return load.model_copy(
-        update={
-            "body_hash": entity["body_hash"] or None,
-            "claims_open": entity["claims_open"],
-            "settled": entity["settled"],
-            "alert_due": entity.get("alert_due", False),
-            "trace": entity.get("trace") or None,
-        }
-    )
+    return load.model_copy(update={name: value for name in _BESIDE if (value := entity.get(name))})
