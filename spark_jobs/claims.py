@@ -1,6 +1,6 @@
 """A batch's claims as the loader works on them, and the groups they are loaded in. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from hub_core.codes import FileError
@@ -153,26 +153,39 @@ def _group(commit: str, claims: Iterable[OpenClaim]) -> Group:
 class OpenClaims:
     """What the tracker says of a batch that is to be loaded."""
 
-    rows: Sequence[Row] = ()
-    """Those of `OPEN_CLAIMS`."""
-    earlier: Sequence[Row] = ()
-    """Those of `EARLIER_DELIVERIES`."""
+    lob: str
+    """Empty where there are no claims."""
+    claims: tuple[OpenClaim, ...]
+    feedless: tuple[tuple[str, str | None], ...]
+    """`tracker_id` and `commit_id` of claims whose feed is not in `file_config`."""
 
-    def read(self) -> Iterator[tuple[Row, OpenClaim | None]]:
-        """Each claim's row with the claim; None where its feed is not in `file_config`."""
-        deliveries: dict[tuple[object, ...], list[Row]] = {}
-        for row in self.earlier:
-            deliveries.setdefault(_delivered(row), []).append(row)
-        for row in self.rows:
-            yield row, None if row["feed_config_id"] is None else _claim(row, deliveries.get(_delivered(row), ()))
+
+def open_claims(rows: Iterable[Row], earlier: Iterable[Row]) -> OpenClaims:
+    """From the rows of `OPEN_CLAIMS` and `EARLIER_DELIVERIES`. Claims of one feed have one `Feed`: they may be many."""
+    deliveries: dict[tuple[object, ...], list[Row]] = {}
+    for row in earlier:
+        deliveries.setdefault(_delivered(row), []).append(row)
+    lob, feeds = "", dict[str, Feed]()
+    claims: list[OpenClaim] = []
+    feedless: list[tuple[str, str | None]] = []
+    for row in rows:
+        lob = str(row["lob"])
+        config_id = _text(row["feed_config_id"])
+        if config_id is None:
+            feedless.append((str(row["tracker_id"]), _text(row["commit_id"])))
+            continue
+        if config_id not in feeds:
+            feeds[config_id] = _feed(row)
+        claims.append(_claim(row, feeds[config_id], deliveries.get(_delivered(row), ())))
+    return OpenClaims(lob, tuple(claims), tuple(feedless))
 
 
 def _delivered(row: Row) -> tuple[object, ...]:
     return row["config_id"], row["source_path"], row["dest_table"]
 
 
-def _claim(row: Row, earlier: Sequence[Row]) -> OpenClaim:
-    feed, size, modified = _feed(row), int(str(row["file_size"])), int(str(row["modified_epoch"]))
+def _claim(row: Row, feed: Feed, earlier: Sequence[Row]) -> OpenClaim:
+    size, modified = int(str(row["file_size"])), int(str(row["modified_epoch"]))
     replaced, skipped = redelivery(feed.on_redelivery, size, modified, earlier)
     return OpenClaim(
         tracker_id=str(row["tracker_id"]),

@@ -15,7 +15,7 @@ from hub_core.model import FileStatus
 from hub_core.ports import Row
 from hub_core.statements import table_names
 from spark_jobs.claim_changes import Change, ClaimChanges
-from spark_jobs.claims import Group, OpenClaim, OpenClaims, named_groups, new_groups
+from spark_jobs.claims import Group, OpenClaim, OpenClaims, named_groups, new_groups, open_claims
 from spark_jobs.failures import first_line, is_passing
 from spark_jobs.loading import GroupLoader
 from spark_jobs.quarantine import Quarantine
@@ -71,7 +71,7 @@ class Loader:
         """Finish every open claim of the batch. Raises where the run itself broke; claims are then left open."""
         try:
             claimed = self._open_claims()
-            return self._result(self._load(claimed) if claimed.rows else ())
+            return self._result(self._load(claimed) if claimed.lob else ())
         except Exception as error:
             if not is_passing(error):
                 raise
@@ -82,10 +82,10 @@ class Loader:
         with ThreadPoolExecutor(1, thread_name_prefix="earlier") as pool:
             # Beside each other: either takes a second, most of it Spark's planning.
             earlier = pool.submit(self._query, EARLIER_DELIVERIES)
-            return OpenClaims(self._query(OPEN_CLAIMS), earlier.result())
+            return open_claims(self._query(OPEN_CLAIMS), earlier.result())
 
     def _load(self, claimed: OpenClaims) -> Sequence[Change]:
-        changes = ClaimChanges(self._sql, self._catalog, str(claimed.rows[0]["lob"]), self._batch_id, self._run_id)
+        changes = ClaimChanges(self._sql, self._catalog, claimed.lob, self._batch_id, self._run_id)
         try:
             quarantine = Quarantine(self._spark, self._sql, self._catalog, self._batch_id)
             groups = GroupLoader(self._spark, self._sql, changes, quarantine, batch_id=self._batch_id, say=self._timed)
@@ -132,8 +132,8 @@ class _Batch:
 
     def _take(self, claimed: OpenClaims) -> list[Group]:
         """The open claims as groups, each of which has its commit_id in the tracker."""
-        claims = self._without_feedless(claimed)
-        claims = self._without_skipped(claims)
+        self._end_feedless(claimed)
+        claims = self._without_skipped(claimed.claims)
         named = named_groups(claims)
         # Claims get a commit_id as they are made; those of an earlier release, or made by hand, have none.
         fresh = new_groups(claim for claim in claims if claim.commit_id is None)
@@ -147,42 +147,34 @@ class _Batch:
         self.changes.flush()
         if not marked.result():
             # Another run of this batch was faster with some of them: what they come in is for the tracker to say.
-            return named_groups(self._without_feedless(self.read_open_claims()))
+            again = self.read_open_claims()
+            self._end_feedless(again)
+            return named_groups(again.claims)
         return named + fresh
 
-    def _without_feedless(self, claimed: OpenClaims) -> list[OpenClaim]:
-        claims: list[OpenClaim] = []
-        gone: list[Change] = []
-        for row, claim in claimed.read():
-            if claim is not None:
-                claims.append(claim)
-                continue
-            commit = row["commit_id"]
-            gone.append(
+    def _end_feedless(self, claimed: OpenClaims) -> None:
+        self.changes.put(
+            [
                 Change(
-                    str(row["tracker_id"]),
-                    None if commit is None else str(commit),
-                    FileStatus.FAILED,
-                    None if commit is None else str(commit),
-                    error_code=FileError.FEED_GONE,
+                    tracker_id, commit, FileStatus.FAILED, commit, error_code=FileError.FEED_GONE,
                     error_message="the claim's feed is not in file_config",
                 )
-            )
-        self.changes.put(gone)
-        return claims
+                for tracker_id, commit in claimed.feedless
+            ]
+        )  # fmt: skip
 
-    def _without_skipped(self, claims: list[OpenClaim]) -> list[OpenClaim]:
-        skipped = [claim for claim in claims if claim.skipped]
+    def _without_skipped(self, claims: Sequence[OpenClaim]) -> list[OpenClaim]:
         self.changes.put(
             [
                 Change(
                     claim.tracker_id, claim.commit_id, FileStatus.SUCCESS, None, row_count=0, rejected_count=0,
                     error_message="an earlier version of this file is loaded, and the feed's on_redelivery is skip",
                 )
-                for claim in skipped
+                for claim in claims
+                if claim.skipped
             ]
         )  # fmt: skip
-        return [claim for claim in claims if claim not in skipped]
+        return [claim for claim in claims if not claim.skipped]
 
     def _load_all(self, groups: Sequence[Group]) -> list[Group]:
         """Load the groups; those that another run has taken over meanwhile are returned."""

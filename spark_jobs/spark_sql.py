@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from hub_core.conflicts import again_on_conflict
 from hub_core.identifiers import quote_column
@@ -10,6 +10,7 @@ from hub_core.ports import Row, Value, changed_rows
 from spark_jobs.failures import is_conflict
 
 if TYPE_CHECKING:
+    from pyspark.sql import Row as SparkRow
     from pyspark.sql import SparkSession
 
 CONFLICT_DEADLINE_SECONDS = 300.0
@@ -38,7 +39,26 @@ class SparkSql:
             frame = self._spark.sql(immediate(statement, parameters))
         else:
             frame = self._spark.sql(statement, args=dict(parameters))
-        return [{name: _aware(value) for name, value in row.asDict().items()} for row in frame.collect()]
+        return _Rows(frame.collect())
+
+
+class _Rows(Sequence[Row]):
+    """Rows by column name, made as they are asked for: those of many claims with their feeds would be large at once."""
+
+    def __init__(self, rows: "Sequence[SparkRow]") -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        if isinstance(index, slice):
+            return _Rows(self._rows[index])
+        return {name: _aware(value) for name, value in self._rows[index].asDict().items()}
 
 
 def is_query(statement: str) -> bool:
