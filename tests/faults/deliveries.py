@@ -136,7 +136,7 @@ def assert_loaded_once(lake: Lake, batch: str, landed: Sequence[Delivery]) -> No
         names = {file.tracker_id: name for name, file in mine.items()}
         assert {name: file.status for name, file in mine.items()} == {
             name: FileStatus.QUARANTINED if name in kind.refused else FileStatus.SUCCESS for name in kind.files
-        }
+        }, {name: (file.error_code, file.error_message) for name, file in mine.items()}
         table = lake.rows(one.feed, "_source_file", "_tracker_id", "_batch_id", *kind.columns)
         new = [row for row in table if row[2] == batch]
         assert Counter((row[0][folder:], *row[3:]) for row in new) == _counted(kind.rows)
