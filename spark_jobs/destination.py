@@ -6,11 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hub_core.codes import FileError
+from hub_core.conflicts import again_on_conflict
 from hub_core.identifiers import quote, quote_column, quote_table
 from hub_core.model import SchemaDrift
 from hub_core.ports import Sql
 from spark_jobs.claims import Problem
-from spark_jobs.failures import first_line, is_missing_schema, is_missing_table, is_passing, main_condition
+from spark_jobs.failures import (
+    first_line,
+    is_being_made,
+    is_missing_schema,
+    is_missing_table,
+    is_passing,
+    main_condition,
+)
 from spark_jobs.spark_sql import literal, retrying
 from spark_jobs.statements import ROWS_OF_BATCH
 from spark_jobs.types import ddl, kept, lacking, merges, unsupported, wider
@@ -34,6 +42,9 @@ table, and readers ask for what is new. Not of text: that costs a third of the t
 little, since numbers and dates don't sort as text."""
 
 _SIMPLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+MAKING_SECONDS = 20.0
+"""How long another run may take to make a table."""
 
 MADE_BY_LOADER = "deltalakeHub.madeByLoader"
 PROPERTIES = {"delta.columnMapping.mode": "name", "delta.enableTypeWidening": "true", MADE_BY_LOADER: "true"}
@@ -163,7 +174,7 @@ class Destination:
         # A column without a type that DDL can spell would have been refused as unsupported before.
         statement = f"CREATE TABLE IF NOT EXISTS {self.quoted} ({listed}) USING DELTA TBLPROPERTIES ({given})"
         try:
-            self._sql.execute(statement, {})
+            self._make(statement)
         except Exception as error:
             if not is_missing_schema(error):
                 raise self._refusal(error, f"GRANT CREATE TABLE, MODIFY ON SCHEMA {quote(catalog, schema)}") from error
@@ -171,9 +182,13 @@ class Destination:
             return
         try:
             self._sql.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(catalog, schema)}", {})
-            self._sql.execute(statement, {})
+            self._make(statement)
         except Exception as error:
             raise self._refusal(error, f"GRANT CREATE SCHEMA ON CATALOG {quote(catalog)}") from error
+
+    def _make(self, statement: str) -> None:
+        # Taken for a refusal, another run's table in the making would have its files divided, and loaded once more.
+        again_on_conflict(lambda: self._sql.execute(statement, {}), is_being_made, MAKING_SECONDS)
 
     def _widen(self, name: str, old: str, new: str) -> None:
         try:

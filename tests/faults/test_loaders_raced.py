@@ -24,6 +24,6 @@ def test_two_loaders_of_one_batch_load_each_file_once(
     first = loaders.start_job(batch)
     time.sleep(later_seconds)
     second = loaders.start_job(batch)
-    ended(first, 0)
-    ended(second, 0)
+    for loader in (first, second):
+        print(*ended(loader, 0), sep="\n")  # shown where what follows fails
     assert_loaded_once(lake, batch, landed)
