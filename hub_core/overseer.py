@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from hub_core.alerts import headline, reason
 from hub_core.errors import Conflict, HubError
-from hub_core.logs import bound, logger
+from hub_core.logs import bound, kept_apart, logger
 from hub_core.messages import LoadMessage
 from hub_core.model import LoadState
 from hub_core.planning import NO_MORE_LOOKS, Planner
@@ -38,21 +38,17 @@ class Overseer:
 
     def reconcile(self) -> Reconciled:
         """Look at every open load once; one load's fault does not keep the others from being looked at."""
-        seen = requeued = faults = 0
+        seen = done = requeued = 0
         for stored in self.planner.loads.open():
             seen += 1
-            try:
-                with bound(load_id=stored.load.id, lob=stored.load.lob, run_id=stored.load.run_id):
-                    requeued += self._look(stored)
-            except Conflict:
-                log.info("another process moved the load on", extra={"load_id": stored.load.id})
-            except HubError as error:
-                faults += 1
-                log.warning("reconcile: %s", error.message, extra={"load_id": stored.load.id, "code": error.code})
-            except Exception:
-                faults += 1
-                log.exception("reconcile: met what nobody foresaw", extra={"load_id": stored.load.id})
-        return Reconciled(seen, requeued, faults)
+            with kept_apart(log, "reconcile", load_id=stored.load.id):
+                try:
+                    with bound(load_id=stored.load.id, lob=stored.load.lob, run_id=stored.load.run_id):
+                        requeued += self._look(stored)
+                except Conflict:
+                    log.info("another process moved the load on", extra={"load_id": stored.load.id})
+                done += 1
+        return Reconciled(seen, requeued, faults=seen - done)
 
     def _look(self, stored: Stored) -> bool:
         stored = self._overdue(stored)

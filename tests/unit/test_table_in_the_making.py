@@ -12,13 +12,7 @@ from hub_core.model import SchemaDrift
 from hub_core.ports import Row, Value
 from spark_jobs import destination
 from spark_jobs.destination import Destination, Refused
-
-
-class Failure(Exception):
-    """An error of Spark's with a condition."""
-
-    def getCondition(self) -> str:  # noqa: N802 — Spark's name
-        return str(self.args[0])
+from tests.unit.test_loader_pure_parts import EngineError
 
 
 @dataclass
@@ -32,7 +26,7 @@ class Catalog:
         assert statement.startswith("CREATE TABLE IF NOT EXISTS")
         self.attempts.append(statement)
         if len(self.attempts) <= self.occupied:
-            raise Failure("DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION")
+            raise EngineError("DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION", "42601")
         return 0
 
     def query(self, statement: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
@@ -40,7 +34,7 @@ class Catalog:
 
     def table(self, name: str) -> SimpleNamespace:
         if len(self.attempts) <= self.occupied:
-            raise Failure("TABLE_OR_VIEW_NOT_FOUND")
+            raise EngineError("TABLE_OR_VIEW_NOT_FOUND", "42P01")
         fields = [SimpleNamespace(name=name, dataType=StringType()) for name in ("a", "_batch_id")]
         return SimpleNamespace(schema=SimpleNamespace(fields=fields))
 
