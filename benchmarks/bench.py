@@ -18,8 +18,8 @@ from rich.console import Console
 from hub_core.adapters.warehouse import WarehouseSql
 from hub_core.bootstrap import build, warehouse
 from hub_core.hub import Hub
-from hub_core.ports import Row, Sql, Value
 from hub_core.settings import Settings
+from hub_core.sql import Row, Sql, Value
 from local_stack.demo_cloud import Landing
 from local_stack.spark_session import connect
 from local_stack.stack import Stack

@@ -26,7 +26,7 @@ from benchmarks.memory import resident_mb
 from benchmarks.results import Result, at_most, keep, show, told
 from hub_core.adapters.storage_accounts import HOST_STORAGE
 from hub_core.paths import parse_abfss
-from hub_core.ports import Row
+from hub_core.sql import Row
 from local_stack.azurite import Azurite
 from local_stack.event_grid import blob_event, deliver_all
 from local_stack.proxy import Fault, Kind, Proxy, status

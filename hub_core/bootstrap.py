@@ -17,7 +17,8 @@ from hub_core.statements import SCHEMA
 if TYPE_CHECKING:
     from hub_core.adapters.warehouse import WarehouseSql
     from hub_core.hub import Hub
-    from hub_core.ports import Alerts, Sql
+    from hub_core.ports import Alerts
+    from hub_core.sql import Sql
     from hub_core.telemetry import Telemetry
 
 DOCUMENTS = "delta-hub"
@@ -59,12 +60,13 @@ def build(settings: Settings) -> "Hub":
     accounts = storage_accounts.Accounts(settings.storage_connections)
     storage = storage_accounts.HostStorage()
     told = _telemetry()
-    loads = table.TableLoads(storage.tables(), now, telemetry=told)
+    records = table.TableLoads(storage.tables(), now, telemetry=told)
+    loads = RecentLoads(records, time.monotonic)
     queues = storage.queues()
     load_queue = queue.StorageQueue(queues, queue.LOADS)
     events = queue.StorageEvents(queues)
     documents = blob.BlobDocuments(storage.blobs(), DOCUMENTS)
-    for store in (loads, load_queue, events, documents):
+    for store in (records, load_queue, events, documents):
         store.ensure()
     config_source = blob.BlobConfigs(accounts, settings.config_root)
     configs = ConfigReader(config_source, settings.catalog, settings.allowed_roots, settings.spokes)
@@ -100,7 +102,7 @@ def build(settings: Settings) -> "Hub":
         sweep=Sweep(planner, configs, settings.sweep_minutes, settings.sweep_loads),
         housekeeping=Housekeeping(loads, documents, now, timedelta(days=settings.keep_loads_days)),
         configs=configs,
-        recent=RecentLoads(loads, time.monotonic),
+        recent=loads,
         dependencies={
             "loads table": lambda: loads.get("ready"),
             "documents": lambda: documents.read("ready"),

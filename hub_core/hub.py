@@ -59,6 +59,7 @@ class Hub:
     housekeeping: Housekeeping
     configs: ConfigReader
     recent: RecentLoads
+    """The planner's loads, as status questions are answered from them."""
     dependencies: Mapping[str, Callable[[], object]]
     telemetry: Telemetry = SILENT
 
@@ -105,7 +106,7 @@ class Hub:
         # Without a key the id is this request's alone: taken, it is by a write of ours whose answer was lost.
         if not start(loads, self.planner.queue, load) and idempotency_key:
             return self._same_again(load.id, body_hash)
-        return self.recent.remember(load)
+        return load
 
     def cancel(self, load_id: str) -> Load:
         """Have the load ended: CANCELING, and CANCELED once its run is over. One that is final stays as it is."""
@@ -121,7 +122,7 @@ class Hub:
                 continue  # it moved on meanwhile
             # Should the message be lost, `reconcile` looks at the load within a minute.
             self.planner.queue.put_soon(LoadMessage(load_id=load_id, trace=stored.load.trace).to_json())
-            return self.recent.remember(stored.load)
+            return stored.load
         raise Transient("CONFLICT", "the load is moving on just now; ask again")
 
     def retry(self, load_id: str, *, idempotency_key: str | None = None, caller: str = "") -> Load:
@@ -178,7 +179,7 @@ class Hub:
 
     def get(self, load_id: str) -> Load:
         """The load; Rejected, 404, if there is none. Needs no warehouse."""
-        load = self.recent.get(load_id) if _ID.fullmatch(load_id) else None
+        load = self.recent.status(load_id) if _ID.fullmatch(load_id) else None
         if load is None:
             raise _no_such_load(load_id)
         return load

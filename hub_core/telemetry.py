@@ -4,10 +4,12 @@ import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from hub_core.load import Load
 from hub_core.model import LoadState
+
+if TYPE_CHECKING:
+    from hub_core.load import Load
 
 OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
 """The variable that says where spans and metrics go, by its standard name."""
@@ -94,7 +96,7 @@ def from_environment(service: str) -> Telemetry:
     return otlp(service, endpoint)
 
 
-def measure_end(telemetry: Telemetry, before: Load, after: Load) -> None:
+def measure_end(telemetry: Telemetry, before: "Load", after: "Load") -> None:
     """Measure a load that has just become final; anything else is not measured."""
     if before.state.is_final or not after.state.is_final:
         return

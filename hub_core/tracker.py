@@ -14,8 +14,9 @@ from hub_core.errors import TABLE_NOT_FOUND, Broken
 from hub_core.feeds import ParsedConfig
 from hub_core.identifiers import quote_table
 from hub_core.model import Batch, Claim, Feed, FileOutcome, FileStatus, Outcome, SourceFile, TrackedFile, whole_second
-from hub_core.ports import Claimed, Row, Sql, Value
+from hub_core.ports import Claimed
 from hub_core.resolve import Candidate
+from hub_core.sql import Row, Sql, Value
 
 ROWS_PER_STATEMENT = 20_000
 

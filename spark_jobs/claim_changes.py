@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from hub_core.codes import FileError
 from hub_core.model import FileStatus
-from hub_core.ports import Sql
+from hub_core.sql import Sql
 from hub_core.statements import table_names
 from spark_jobs.statements import CHANGE_CLAIMS
 

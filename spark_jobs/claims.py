@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from hub_core.codes import FileError
 from hub_core.model import DateSource, Feed, FileFormat, FileStatus, OnRedelivery, SchemaDrift, digest
-from hub_core.ports import Row
+from hub_core.sql import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from hub_core.codes import FileError
 from hub_core.conflicts import again_on_conflict
 from hub_core.identifiers import quote, quote_column, quote_table
 from hub_core.model import SchemaDrift
-from hub_core.ports import Sql
+from hub_core.sql import Sql
 from spark_jobs.claims import Problem
 from spark_jobs.failures import (
     first_line,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hub_core.codes import FileError
 from hub_core.errors import Transient
 from hub_core.model import FileStatus
-from hub_core.ports import Row
+from hub_core.sql import Row
 from hub_core.statements import table_names
 from spark_jobs.claim_changes import Change, ClaimChanges
 from spark_jobs.claims import Group, OpenClaim, OpenClaims, named_groups, new_groups, open_claims

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
 
 from hub_core.codes import FileError
 from hub_core.model import FileFormat, FileStatus, SchemaDrift
-from hub_core.ports import Sql
+from hub_core.sql import Sql
 from spark_jobs.checks import any_of, broken_rule, file_rules_of, rules_of, suspicious
 from spark_jobs.claim_changes import Change, ClaimChanges
 from spark_jobs.claims import Diagnosis, Group, OpenClaim, Piece, Problem

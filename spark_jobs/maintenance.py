@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from hub_core.ports import Sql
+from hub_core.sql import Sql
 from hub_core.statements import TABLES, table_names
 from spark_jobs.spark_sql import SparkSql
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 — Spark's own habit
 
-from hub_core.ports import Sql
+from hub_core.sql import Sql
 from hub_core.statements import table_names
 from spark_jobs.claims import Piece, Rejects
 from spark_jobs.judging import judged, with_repeats

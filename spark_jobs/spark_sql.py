@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, overload
 
 from hub_core.conflicts import again_on_conflict
 from hub_core.identifiers import quote_column
-from hub_core.ports import Row, Value, changed_rows
+from hub_core.sql import Row, Value, changed_rows
 from spark_jobs.failures import is_conflict
 
 if TYPE_CHECKING:

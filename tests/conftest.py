@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from pyspark.sql.connect.session import SparkSession
 
-    from hub_core.ports import Sql
+    from hub_core.sql import Sql
 
 _HEAVY = {"parts", "azurite", "spark", "stack"}
 

@@ -17,7 +17,7 @@ from hub_core.adapters.pause import Pause
 from hub_core.conflicts import again_on_conflict
 from hub_core.errors import TABLE_NOT_FOUND, Broken, Transient
 from hub_core.logs import logger
-from hub_core.ports import Row, Value, changed_rows
+from hub_core.sql import Row, Value, changed_rows
 
 log = logger(__name__)
 # They warn of the choice of retries at each connection, and tell of each broken one that could not be closed; what goes

@@ -10,8 +10,9 @@ import pytest
 from hub_core.codes import FileError
 from hub_core.feeds import parse_config
 from hub_core.model import Claim, Feed, FileStatus, SourceFile
-from hub_core.ports import Sql, Tracker
+from hub_core.ports import Tracker
 from hub_core.resolve import Candidate
+from hub_core.sql import Sql
 from tests.unit.doubles import HEADER, NOW, ROOT, MemoryTracker, config_row
 
 

@@ -424,6 +424,7 @@ class World:
     def build(self, *, telemetry: Telemetry = SILENT, **replaced: object) -> Hub:
         """A hub on the same state, as another process would have it; ports may be replaced."""
         ports = {name: replaced.get(name, getattr(self, name)) for name in ("tracker", "loads", "queue", "jobs")}
+        ports["loads"] = recent = RecentLoads(ports["loads"], self.monotonic)
         reader = ConfigReader(self.configs, "main", (ROOT,), {}, monotonic=self.monotonic)
         planner = Planner(
             configs=reader,
@@ -452,7 +453,7 @@ class World:
             sweep=Sweep(planner, reader, 60, loads=True),
             housekeeping=Housekeeping(ports["loads"], self.documents, self.clock, timedelta(days=400)),
             configs=reader,
-            recent=RecentLoads(ports["loads"], self.monotonic),
+            recent=recent,
             dependencies={},
             telemetry=telemetry,
         )

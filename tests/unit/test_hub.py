@@ -354,6 +354,26 @@ def test_a_status_never_asks_the_tracker() -> None:
     assert world.tracker.calls == asked
 
 
+def test_what_this_process_has_done_to_a_load_shows_at_once() -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    assert world.hub.get(load.id).state is LoadState.ACCEPTED
+    world.work()  # no time has passed
+    assert world.hub.get(load.id) == world.load(load)
+    assert world.hub.get(load.id).state is LoadState.RUNNING
+
+
+def test_what_another_process_has_done_to_a_load_shows_within_a_second() -> None:
+    world = World()
+    world.land()
+    load, other = world.ask(), world.build()
+    world.work(other)
+    assert world.hub.get(load.id).state is LoadState.ACCEPTED
+    world.clock.pass_(seconds=1)
+    assert world.hub.get(load.id).state is LoadState.RUNNING
+
+
 def test_loads_are_listed_newest_first_in_pages() -> None:
     world = two_lobs()
     made = []

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from hub_core.errors import Broken
-from hub_core.ports import Value
+from hub_core.sql import Value
 from hub_core.statements import TABLES
 from spark_jobs.maintenance import main, maintain, maintenance
 

@@ -8,7 +8,7 @@ import pytest
 
 from hub_core.bootstrap import migrate_with
 from hub_core.errors import Broken
-from hub_core.ports import Row, Value
+from hub_core.sql import Row, Value
 from hub_core.statements import TABLES
 
 

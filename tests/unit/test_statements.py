@@ -14,8 +14,8 @@ from hub_core.codes import FileError
 from hub_core.errors import TABLE_NOT_FOUND, Broken, Transient
 from hub_core.feeds import parse_config
 from hub_core.model import Claim, FileStatus, SourceFile
-from hub_core.ports import Row, Value
 from hub_core.resolve import Candidate
+from hub_core.sql import Row, Value
 from hub_core.tracker import ROWS_PER_STATEMENT, SqlTracker
 from tests.unit.doubles import HEADER, NOW, ROOT, config_row
 

@@ -9,7 +9,7 @@ from pyspark.sql.types import StringType
 
 from hub_core.codes import FileError
 from hub_core.model import SchemaDrift
-from hub_core.ports import Row, Value
+from hub_core.sql import Row, Value
 from spark_jobs import destination
 from spark_jobs.destination import Destination, Refused
 from tests.unit.test_loader_pure_parts import EngineError
