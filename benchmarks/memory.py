@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_TASK = "jobs_task.py"
+_FORKED = "multiprocessing.forkserver"
 
 
 def peak_memory_mb(pid: int | str) -> float:
@@ -41,10 +41,15 @@ class RunMemory:
         while not self._stop.wait(0.5):
             for process in Path("/proc").glob("[0-9]*"):
                 try:
-                    if _TASK in (process / "cmdline").read_text():
+                    if _is_run(process):
                         self.peak_mb = max(self.peak_mb, peak_memory_mb(process.name))
                 except (OSError, RuntimeError):
                     continue  # it ended meanwhile
+
+
+def _is_run(process: Path) -> bool:
+    """Whether it is a run's: forked, and the first of a session of its own, as the server that forks is not."""
+    return _FORKED in (process / "cmdline").read_text() and os.getsid(int(process.name)) == int(process.name)
 
 
 def resident_mb(leader: int) -> float:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from local_stack.databricks.jobs_api import JobsApi
 from local_stack.databricks.jobs_definition import read_jobs
+from local_stack.databricks.jobs_process import prepare
 from local_stack.databricks.jobs_scheduler import Scheduler
 from local_stack.databricks.jobs_spark import attempt_remote, stop_spark_work
 from local_stack.databricks.jobs_store import RunStore
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
+    prepare()
     jobs = read_jobs(options.jobs)
     store = RunStore(options.state / "runs.sqlite")
     scheduler = Scheduler(

@@ -1,17 +1,25 @@
-"""A task attempt's real process: started in a group of its own, waited for, stopped with the whole group."""
+"""A task attempt's real process: in a group of its own, waited for, stopped with the whole group."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
-import sys
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import connection, forkserver
 from pathlib import Path
 
-_LAUNCHER = Path(__file__).with_name("jobs_task.py")
+from local_stack.databricks import jobs_task
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_PRELOADED = "pyspark.sql.connect.session"
+"""Half a second of a run that takes as much of the processor; the task's own modules it imports itself."""
+_LOCK = threading.Lock()
+"""Starting a process asks every other one for its exit code, which only one thread may read."""
 # runs/get-output returns the last 5 MB of a task's log.
 MAX_LOG_BYTES = 5_000_000
 _ERROR_LINES = 20
@@ -26,51 +34,40 @@ class Failure:
     trace: str
 
 
+def prepare() -> None:
+    """Have the server that forks tasks' processes begin; it is ready some half a second later."""
+    _CONTEXT.set_forkserver_preload([_PRELOADED])
+    forkserver.ensure_running()
+
+
 class TaskProcess:
-    """The process of one attempt."""
+    """The process of one attempt, forked from a server that has pyspark imported, as a cluster's driver has."""
 
     def __init__(self, command: list[str], log: Path, environment: Mapping[str, str]) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        lifeline, self._lifeline = os.pipe()
-        try:
-            with log.open("wb") as output:
-                self._process = subprocess.Popen(
-                    # -P: the launcher's folder must not shadow the task's imports.
-                    [sys.executable, "-P", str(_LAUNCHER), str(lifeline), *command],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
-                    pass_fds=[lifeline],
-                    start_new_session=True,
-                )
-        except OSError:
-            os.close(self._lifeline)
-            raise
-        finally:
-            os.close(lifeline)
+        log.write_bytes(b"")
+        self._process = _CONTEXT.Process(target=jobs_task.main, args=(command, log, environment), name="task")
+        with _LOCK:
+            self._process.start()
 
     @property
     def pid(self) -> int:
         """The process's id, which is its group's too."""
-        return self._process.pid
+        return self._process.pid or 0
 
     def wait(self, seconds: float | None = None) -> int | None:
         """The exit code (negative: the signal that ended it), or None if it still runs after so many seconds."""
-        try:
-            code = self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
-        _kill_group(self.pid, signal.SIGKILL)
-        with suppress(OSError):
-            os.close(self._lifeline)
+        connection.wait([self._process.sentinel], seconds)
+        with _LOCK:
+            code = self._process.exitcode
+        if code is not None:
+            _kill_group(self.pid, signal.SIGKILL)
         return code
 
     def stop(self, grace_seconds: float) -> None:
         """SIGTERM to the group, and SIGKILL to what is left of it after the grace."""
         _kill_group(self.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(grace_seconds)
+        connection.wait([self._process.sentinel], grace_seconds)
         _kill_group(self.pid, signal.SIGKILL)
 
 

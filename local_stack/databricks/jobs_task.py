@@ -1,26 +1,37 @@
-"""The process of one task attempt: `python -P jobs_task.py LIFELINE KIND …`.
+"""The process of one task attempt: what it runs, and how it is bound to the endpoint.
 
-LIFELINE is the read end of a pipe that the endpoint holds open. When the endpoint goes, even by SIGKILL, the
-pipe closes, and this process ends with everything it started: no run outlives its endpoint.
-Standard library only, and nothing of this project: the task brings its own imports.
+Nothing of this project is imported here: the task brings its own imports.
 """
 
 import importlib
+import io
 import json
+import multiprocessing
 import os
 import runpy
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import distribution
+from pathlib import Path
 
 
-def main(arguments: list[str]) -> None:
-    """Run the task in this process; raises what it raises."""
-    lifeline, kind, *command = arguments
-    _die_with(int(lifeline))
+def main(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+    """Run `command` (see `Task.command`) in this process, in a group of its own; raises what the task raises.
+
+    When the endpoint goes, even by SIGKILL, this process ends with everything it started: no run outlives its endpoint.
+    """
+    os.setsid()
+    _die_with_the_endpoint()
+    os.environ.update(environment)
+    _write_to(log)
+    run(*command)
+
+
+def run(kind: str, *command: str) -> None:
+    """Run a task; raises what it raises."""
     if kind == "notebook_task":
         notebook, widgets = command
         _run_notebook(notebook, json.loads(widgets))
@@ -108,16 +119,24 @@ def _entry_point(package: str, name: str) -> Callable[[], object]:
     return loaded
 
 
-def _die_with(lifeline: int) -> None:
-    os.set_inheritable(lifeline, False)
+def _write_to(log: Path) -> None:
+    """Have all that this process and its children print in the log, at once."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(descriptor, stream.fileno())
+    os.close(descriptor)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
+
+
+def _die_with_the_endpoint() -> None:
+    endpoint = multiprocessing.parent_process()
+    if endpoint is None:
+        raise RuntimeError("a task's process is started by jobs_process")
 
     def watch() -> None:
-        while os.read(lifeline, 1):
-            pass
-        os.killpg(os.getpgid(0), signal.SIGKILL)
+        endpoint.join()
+        os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True, name="lifeline").start()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

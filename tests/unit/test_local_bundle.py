@@ -139,8 +139,8 @@ def test_a_notebook_has_its_widgets_its_folder_and_an_exit(tmp_path: Path) -> No
         "class SparkSession:\n    class builder:\n        getOrCreate = staticmethod(lambda: 'a session')\n"
     )
     program = (
-        "import os, sys; sys.path.insert(0, sys.argv[1]); from local_stack.databricks.jobs_task import main; "
-        "main([str(os.pipe()[0]), 'notebook_task', sys.argv[2], sys.argv[3]])"
+        "import sys; sys.path.insert(0, sys.argv[1]); from local_stack.databricks.jobs_task import run; "
+        "run('notebook_task', sys.argv[2], sys.argv[3])"
     )
     widgets = json.dumps({"category": "falcon", "empty": ""})
     done = subprocess.run(
