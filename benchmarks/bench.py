@@ -128,7 +128,7 @@ class Bench:
         return len(uploads)
 
     def load(self, **request: Any) -> dict[str, Any]:
-        """POST, and wait for the end; the load. Asks so often that the waiting itself is no part of what is measured."""
+        """POST, and wait for the end; the load. Asks so often that the asking adds nothing to what is measured."""
         answer = self.http.post("/api/loads", json={"lob": LOB, **request})
         answer.raise_for_status()
         load: dict[str, Any] = answer.json()

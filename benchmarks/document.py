@@ -14,11 +14,11 @@ figures, and writes `benchmarks/results.json` and this page. Give it a machine w
 `make bench PARTS='small planning'` measures some parts alone; the others' figures stay as they were.
 
 What the words mean: *bare* is `spark.read.csv(folder)` and one Delta append on the same Spark server, over the same
-files; *run* is from its start in the Jobs API to the last file's SUCCESS in the tracker; *POST to SUCCESS* is what
-a scheduler waits that asks ten times a second; *dlt* is its filesystem source, `read_csv` and a Delta destination, without
-imports. Rounds take turns, and the best time of each counts. *Latency* is of calls that take turns, 20 ms apart, since
-a POST sends its message after its answer; *one after the other*, a POST has the one before it to wait for. Nothing here
-was measured in Azure.
+files; *run* is from its start in the Jobs API to the last file's SUCCESS in the tracker; *POST to SUCCESS* is what a
+scheduler waits that asks ten times a second; *dlt* is its filesystem source, `read_csv` and a Delta destination,
+without imports. Rounds take turns, and the best time of each counts. *Latency* is of calls that take turns, 20 ms
+apart, since a POST sends its message after its answer; *one after the other*, a POST has the one before it to wait for.
+Nothing here was measured in Azure.
 
 `make soak` is 30 minutes of files that land, loads, bad files and files sent again, while a twentieth of all requests
 between the service and what it depends on breaks and processes are killed; its figures are here too.
