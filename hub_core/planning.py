@@ -30,9 +30,9 @@ MAX_SUBMISSIONS = 3
 RETRY_PAGE = 5_000
 MAX_NAMED = 5
 """Loads that did not end well, of those that were waited for, in a load's error."""
-FOLLOW_SECONDS = (*[1] * 30, *[2] * 35)
-"""Waits between looks at a young run, some thirtieth of its age; after 100 s it is `reconcile`'s, once a minute."""
-COUNTED_LOOKS = range(30, len(FOLLOW_SECONDS), 10)
+FOLLOW_SECONDS = (*[1] * 60, *[2] * 20)
+"""Waits between looks at a young run, some sixtieth of its age; after 100 s it is `reconcile`'s, once a minute."""
+COUNTED_LOOKS = range(30, len(FOLLOW_SECONDS), 20)
 """Looks that count the run's files too, from its 30th second on: short runs need no count."""
 NO_MORE_LOOKS = len(FOLLOW_SECONDS)
 
