@@ -44,7 +44,7 @@ demo: .tools/.fetched ## the main job on real data, from an empty stack
 demo-spoke: .tools/.fetched ## a spoke's own job, bronze to export, from its bundle; by a scheduler and by the service
 	$(PY) -m local_stack.demo_spoke
 
-test: setup ## all tests but the long ones of test-faults, on the real stack
+test: setup ## all tests but those of test-faults and test-outages, on the real stack
 	$(PY) -m pytest
 
 test-unit: .venv/.synced ## the tests that need no stack and no browser
@@ -53,8 +53,11 @@ test-unit: .venv/.synced ## the tests that need no stack and no browser
 test-page: setup ## the operators' page in a real Chromium, on stand-ins
 	$(PY) -m pytest tests/browser
 
-test-faults: .tools/.fetched ## exactly once, proved by killing loaders and Spark; storms and long outages
+test-faults: .tools/.fetched ## exactly once, proved by killing loaders and Spark at every step
 	$(PY) -m pytest tests/faults
+
+test-outages: .tools/.fetched ## each kind of fault, storms of them, and long outages between the service and what it needs
+	$(PY) -m pytest tests/long_outages
 
 .tools/dlt/.synced: benchmarks/requirements-dlt.txt | $(UV)
 	$(UV) venv -q --allow-existing -p 3.13 .tools/dlt
@@ -78,4 +81,4 @@ fmt: .venv/.synced ## format, and mend what the linter can
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-.PHONY: help setup lock up demo demo-spoke test test-unit test-page test-faults bench soak check fmt
+.PHONY: help setup lock up demo demo-spoke test test-unit test-page test-faults test-outages bench soak check fmt

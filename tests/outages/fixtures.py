@@ -1,4 +1,4 @@
-"""Fixtures of the outages, for here and for the longer ones in tests/faults."""
+"""Fixtures of the outages, for here and for the longer ones in tests/long_outages."""
 
 from collections.abc import Iterator
 

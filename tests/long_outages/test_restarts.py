@@ -10,7 +10,7 @@ import pytest
 from hub_core.hub import Hub
 from local_stack.proxy import Fault, Kind, status
 from tests.e2e.service import Service
-from tests.faults.outages.deliveries import all_loaded, assert_right, posted, until
+from tests.long_outages.deliveries import all_loaded, assert_right, posted, until
 from tests.outages.behind import Behind
 
 AWAY = 40.0

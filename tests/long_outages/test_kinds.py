@@ -9,7 +9,7 @@ import pytest
 
 from hub_core.hub import Hub
 from local_stack.proxy import Fault, Kind, Proxy, When, call, holding, status
-from tests.faults.outages.deliveries import all_loaded, assert_right, posted, tell, until
+from tests.long_outages.deliveries import all_loaded, assert_right, posted, tell, until
 from tests.outages.behind import Behind
 
 SECONDS, EVENT_SECONDS = 240, 480

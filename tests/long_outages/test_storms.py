@@ -9,7 +9,7 @@ import pytest
 
 from hub_core.hub import Hub
 from local_stack.proxy import Fault, Kind, status
-from tests.faults.outages.deliveries import all_loaded, assert_right, posted, tell, until
+from tests.long_outages.deliveries import all_loaded, assert_right, posted, tell, until
 from tests.outages.behind import Behind
 
 SECONDS = 600

@@ -1,1 +1,0 @@
-"""Outages that take long: run by `make test-faults`, not by `make test`."""
