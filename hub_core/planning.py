@@ -31,7 +31,7 @@ RETRY_PAGE = 5_000
 MAX_NAMED = 5
 """Loads that did not end well, of those that were waited for, in a load's error."""
 FOLLOW_SECONDS = (*[1] * 60, *[2] * 20)
-"""Waits between looks at a young run, some sixtieth of its age; after 100 s it is `reconcile`'s, once a minute."""
+"""Waits between looks at a young run: a second in its first minute, then two; after 100 s it is `reconcile`'s."""
 COUNTED_LOOKS = range(30, len(FOLLOW_SECONDS), 20)
 """Looks that count the run's files too, from its 30th second on: short runs need no count."""
 NO_MORE_LOOKS = len(FOLLOW_SECONDS)

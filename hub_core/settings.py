@@ -181,7 +181,8 @@ class Settings:
     )
     alert_webhook: str | None = _setting(
         "HUB_ALERT_WEBHOOK",
-        "Where one alert goes for each load that ends FAILED or PARTIAL; absent, the log alone has it.",
+        "Where one alert goes for each load that ends FAILED or PARTIAL, or CANCELED with bad files, or is overdue; "
+        "absent, the log alone has it.",
         "https://prod-1.westeurope.logic.azure.com/workflows/…",
         _web,
         default=None,
@@ -264,6 +265,6 @@ def describe_settings() -> str:
         meta = one.metadata
         default = "required" if one.default is one.default_factory is _MISSING else ""
         if one.default is not _MISSING and one.default is not None:
-            default = f"`{one.default}`"
+            default = f"`{str(one.default).lower() if isinstance(one.default, bool) else one.default}`"
         lines.append(f"| `{meta['env']}` | {meta['sentence']} | {default} | `{meta['example']}` |")
     return "\n".join(lines) + "\n"
