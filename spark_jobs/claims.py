@@ -160,23 +160,26 @@ class OpenClaims:
     """`tracker_id` and `commit_id` of claims whose feed is not in `file_config`."""
 
 
-def open_claims(rows: Iterable[Row], earlier: Iterable[Row]) -> OpenClaims:
-    """From the rows of `OPEN_CLAIMS` and `EARLIER_DELIVERIES`. Claims of one feed have one `Feed`: they may be many."""
+def open_claims(rows: Iterable[Row], claimed_feeds: Iterable[Row], earlier: Iterable[Row]) -> OpenClaims:
+    """From the rows of `OPEN_CLAIMS`, `CLAIMED_FEEDS` and `EARLIER_DELIVERIES`.
+
+    A claim whose feed is not among those has none, or another run has finished it meanwhile: who ends it for want of a
+    feed does so only where it is still open.
+    """
+    feeds = {str(row["config_id"]): _feed(row) for row in claimed_feeds}
     deliveries: dict[tuple[object, ...], list[Row]] = {}
     for row in earlier:
         deliveries.setdefault(_delivered(row), []).append(row)
-    lob, feeds = "", dict[str, Feed]()
+    lob = ""
     claims: list[OpenClaim] = []
     feedless: list[tuple[str, str | None]] = []
     for row in rows:
         lob = str(row["lob"])
-        config_id = _text(row["feed_config_id"])
-        if config_id is None:
+        feed = feeds.get(str(row["config_id"]))
+        if feed is None:
             feedless.append((str(row["tracker_id"]), _text(row["commit_id"])))
-            continue
-        if config_id not in feeds:
-            feeds[config_id] = _feed(row)
-        claims.append(_claim(row, feeds[config_id], deliveries.get(_delivered(row), ())))
+        else:
+            claims.append(_claim(row, feed, deliveries.get(_delivered(row), ())))
     return OpenClaims(lob, tuple(claims), tuple(feedless))
 
 
@@ -217,7 +220,7 @@ def redelivery(mode: OnRedelivery, size: int, modified: int, earlier: Sequence[R
 
 def _feed(row: Row) -> Feed:
     def text(name: str, default: str) -> str:
-        value = row[f"feed_{name}"]
+        value = row[name]
         return default if value is None else str(value)
 
     file_format = FileFormat(text("file_format", ""))
@@ -229,7 +232,7 @@ def _feed(row: Row) -> Feed:
         source_path=text("source_path", ""),
         file_format=file_format,
         delimiter=None if file_format is FileFormat.PARQUET else text("delimiter", ","),
-        has_header=row["feed_has_header"] is not False,
+        has_header=row["has_header"] is not False,
         dest_catalog=text("dest_catalog", ""),
         dest_schema=text("dest_schema", ""),
         dest_table=text("dest_table", ""),
@@ -237,12 +240,12 @@ def _feed(row: Row) -> Feed:
         on_redelivery=OnRedelivery(text("on_redelivery", "replace")),
         schema_drift=SchemaDrift(text("schema_drift", "add")),
         max_reject_percent=float(text("max_reject_percent", "0")),
-        quality_rules=_text(row["feed_quality_rules"]),
+        quality_rules=_text(row["quality_rules"]),
         encoding=text("encoding", "UTF-8"),
         quote=text("quote", '"'),
         escape=text("escape", '"'),
-        multiline=row["feed_multiline"] is True,
-        null_value=_text(row["feed_null_value"]),
+        multiline=row["multiline"] is True,
+        null_value=_text(row["null_value"]),
     )
 
 

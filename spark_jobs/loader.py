@@ -20,7 +20,7 @@ from spark_jobs.failures import first_line, is_passing
 from spark_jobs.loading import GroupLoader
 from spark_jobs.quarantine import Quarantine
 from spark_jobs.spark_sql import SparkSql
-from spark_jobs.statements import EARLIER_DELIVERIES, OPEN_CLAIMS
+from spark_jobs.statements import CLAIMED_FEEDS, EARLIER_DELIVERIES, OPEN_CLAIMS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -79,10 +79,10 @@ class Loader:
             raise Transient("RUN_BROKE", message) from error
 
     def _open_claims(self) -> OpenClaims:
-        with ThreadPoolExecutor(1, thread_name_prefix="earlier") as pool:
-            # Beside each other: either takes a second, most of it Spark's planning.
-            earlier = pool.submit(self._query, EARLIER_DELIVERIES)
-            return open_claims(self._query(OPEN_CLAIMS), earlier.result())
+        with ThreadPoolExecutor(2, thread_name_prefix="claims") as pool:
+            # Beside each other: most of what each takes is Spark's planning.
+            feeds, earlier = pool.submit(self._query, CLAIMED_FEEDS), pool.submit(self._query, EARLIER_DELIVERIES)
+            return open_claims(self._query(OPEN_CLAIMS), feeds.result(), earlier.result())
 
     def _load(self, claimed: OpenClaims) -> Sequence[Change]:
         changes = ClaimChanges(self._sql, self._catalog, claimed.lob, self._batch_id, self._run_id)

@@ -5,16 +5,18 @@ Placeholders in braces are quoted table names; values are named parameters.
 
 from hub_core.statements import FEED_COLUMNS
 
-_FEED = ", ".join(f"f.{name} AS feed_{name}" for name in FEED_COLUMNS)
+# The batch's open claims, which are of one LOB, as a load is. Epoch seconds, so that no session's zone matters.
+OPEN_CLAIMS = """
+SELECT lob, tracker_id, source_path, file_size, unix_seconds(file_modified) AS modified_epoch, dest_table, config_id,
+       commit_id
+FROM {load_tracker} WHERE batch_id = :batch_id AND load_status = 'CLAIMED'
+"""
 
-# The batch's open claims with their feeds; they are of one LOB, as a load is. Times are epoch seconds, so that no
-# session's zone matters.
-OPEN_CLAIMS = f"""
-SELECT c.lob, c.tracker_id, c.source_path, c.file_size, unix_seconds(c.file_modified) AS modified_epoch, c.dest_table,
-       c.config_id, c.commit_id, {_FEED}
-FROM {{load_tracker}} c
-LEFT JOIN {{file_config}} f ON f.config_id = c.config_id
-WHERE c.batch_id = :batch_id AND c.load_status = 'CLAIMED'
+# Their feeds, once each: beside every one of ten thousand claims they would be most of the loader's memory.
+CLAIMED_FEEDS = f"""
+SELECT {", ".join(f"f.{name}" for name in FEED_COLUMNS)} FROM {{file_config}} f
+LEFT SEMI JOIN (SELECT config_id FROM {{load_tracker}} WHERE batch_id = :batch_id AND load_status = 'CLAIMED') c
+    ON c.config_id = f.config_id
 """  # noqa: S608 — the names are the hub's own constants
 
 # The deliveries of the claims' paths to the same tables: a newer version replaces their rows, if they have any.
