@@ -61,3 +61,5 @@ class Broken(HubError):
 
 TABLE_NOT_FOUND = "TABLE_NOT_FOUND"
 """`Broken.code` where a statement names a table that does not exist."""
+COLUMN_NOT_FOUND = "COLUMN_NOT_FOUND"
+"""`Broken.code` where a statement names a column that its table lacks."""

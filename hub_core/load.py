@@ -165,6 +165,11 @@ class Load(_Document):
         return self.files.success == self.files.total
 
     @property
+    def has_let_go(self) -> bool:
+        """Whether the load is final, and none of its claims keeps a file from others."""
+        return self.state.is_final and not self.claims_open
+
+    @property
     def is_unfinished(self) -> bool:
         """Whether steps are left: until its final state, and until the claims it leaves behind are released."""
         return not self.state.is_final or self.claims_open

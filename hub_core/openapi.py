@@ -95,7 +95,8 @@ def _with_refusals(paths: Json) -> Json:
         for operation in methods.values():
             if operation.get("security") != []:
                 operation["responses"]["401"] = {"description": "no function key, or one that is none; without a body"}
-                operation["responses"].setdefault("400", _problems("400")["400"])
+                for status in ("400", "500"):
+                    operation["responses"].setdefault(status, _problems(status)[status])
     return paths
 
 

@@ -17,11 +17,11 @@ from hub_core.gather import ConfigReader, find_files, look_at, unreadable_csv
 from hub_core.load import ConfigProblem, FileCounts, Load, Problem, config_problems, final_state, waited_for
 from hub_core.logs import bound, logger
 from hub_core.messages import GIVE_UP_SECONDS, LoadMessage
-from hub_core.model import Batch, Claim, Feed, FileStatus, LoadState, Outcome, Run, RunState, Trigger
+from hub_core.model import Batch, Claim, Feed, FileStatus, LoadState, Outcome, Run, RunState, TrackedFile, Trigger
 from hub_core.named_loads import named_paths
 from hub_core.ports import Claimed, Clock, Documents, Jobs, Landing, Loads, Queue, Stored, Tracker
 from hub_core.request import EVERYTHING, LoadRequest, require_feeds, select, window_of
-from hub_core.resolve import Candidates, Plan, Scope, files_due, foreign_holders, settled_before
+from hub_core.resolve import Candidates, Plan, Scope, failed_by, files_due, foreign_holders, settled_before
 from hub_core.telemetry import SILENT, Telemetry
 
 log = logger(__name__)
@@ -154,7 +154,7 @@ class Planner:
         with ThreadPoolExecutor(1, thread_name_prefix="sync") as pool:
             # Beside the listing: what is due does not depend on `file_config`, only what is claimed may be.
             synced = pool.submit(self.tracker.sync, load.lob, config, deactivate=True)
-            found, plan = self._due(load, config.feeds)
+            found, _, plan = self._due(load, config.feeds)
             synced.result()
         ours, waits_on = self._take(load, found, plan, plan.claims)
         now = self.clock()
@@ -184,10 +184,11 @@ class Planner:
             holders.update(foreign_holders(claims, ours, self.tracker.tracked(load.lob, found), load.id))
         return ours, waited_for(self._open_holders(load.lob, holders))
 
-    def _due(self, load: Load, feeds: tuple[Feed, ...]) -> tuple[Candidates, Plan]:
+    def _due(self, load: Load, feeds: tuple[Feed, ...]) -> tuple[Candidates, Sequence[TrackedFile], Plan]:
         found = self._candidates(load, feeds)
         tracked = self.tracker.tracked(load.lob, found)
-        return found, files_due(found, tracked, batch_id=load.id, trigger=load.trigger, force=load.request.force)
+        plan = files_due(found, tracked, batch_id=load.id, trigger=load.trigger, force=load.request.force)
+        return found, tracked, plan
 
     def _candidates(self, load: Load, feeds: tuple[Feed, ...]) -> Candidates:
         if load.retry_of is not None:
@@ -209,7 +210,10 @@ class Planner:
                 after = page[-1].tracker_id
         found = look_at(self.landing, sorted({path for _, _, path in bad}), feeds, Scope(EVERYTHING))
         # Another feed may want the same file, and have it.
-        return Candidates(one for one in found if (one.feed.category, one.feed.subcategory, one.file.path) in bad)
+        again = [one for one in found if (one.feed.category, one.feed.subcategory, one.file.path) in bad]
+        if bad and not again:
+            raise Rejected("NO_FEED", f"of the {len(bad):,} files none is there any more, or none is of an active feed")
+        return Candidates(again)
 
     def _scope(self, request: LoadRequest, asked_at: datetime) -> Scope:
         settled = settled_before(self.clock(), self.settle_seconds)
@@ -218,8 +222,8 @@ class Planner:
     def _open_holders(self, lob: str, holders: Mapping[str, str | None]) -> tuple[str, ...]:
         """Of the batches that hold files we want, those that are still at work.
 
-        A batch without a record is a notebook's, and gets one here. A finished load's claims are leftovers, which are
-        put up for release.
+        A batch without a record is a notebook's, and gets one here. A finished load's claims are leftovers, put up for
+        release: until then they are waited for.
         """
         waits_on = []
         for batch_id, run_id in sorted(holders.items()):
@@ -228,10 +232,13 @@ class Planner:
                 now = self.clock()
                 self.loads.insert(adopted(Batch(batch_id, run_id, now), lob, now))
                 waits_on.append(batch_id)
-            elif held.load.state.is_final:
-                self._put_up_for_release(held)
-            else:
-                waits_on.append(batch_id)
+                continue
+            if held.load.state.is_final:
+                try:
+                    self._put_up_for_release(held)
+                except Conflict:
+                    log.info("another process moved the holder on", extra={"load_id": batch_id})
+            waits_on.append(batch_id)
         return tuple(waits_on)
 
     def adopt(self, batch: Batch, lob: str) -> None:
@@ -290,10 +297,11 @@ class Planner:
                 return self.loads.update(stored, load.ran(now, run).counted(now, outcome, **changes))
             self.tracker.settle(load.lob, load.id, *_ending(run, canceled=canceled))
             outcome = self.tracker.outcome(load.id)
-        stored = self.loads.update(stored, load.ran(self.clock(), run, settled=True))
-        stored = self._conclude(stored, outcome, canceled=canceled)
+        # Its counts with the word that it is settled: loads that wait for it judge by both.
+        now = self.clock()
+        stored = self.loads.update(stored, load.ran(now, run).counted(now, outcome, settled=True))
         # Another process may have been submitting it once more just then.
-        return self._put_up_for_release(stored) if canceling and load.submissions > 1 else stored
+        return self._conclude(stored, outcome, canceled=canceled, claims_open=canceling and load.submissions > 1)
 
     def _run_of(self, load: Load) -> Run | None:
         """The batch's run that is alive, else the recorded one.
@@ -320,13 +328,14 @@ class Planner:
         outcome = self.tracker.outcome(load.id)
         if outcome.count(FileStatus.CLAIMED):
             return self.loads.update(stored, load.counted(now, outcome))
-        return self._conclude(self.loads.update(stored, load.moved(now, settled=True)), outcome, canceled=False)
+        stored = self.loads.update(stored, load.counted(now, outcome, settled=True))
+        return self._conclude(stored, outcome, canceled=False)
 
     def _cancel_unsubmitted(self, stored: Stored) -> Stored:
         """End a load that has no run: it may be about to claim, or even to submit, in another process."""
         load = stored.load
         self.tracker.settle(load.lob, load.id, *_CANCELED)
-        return self._put_up_for_release(self._conclude(stored, self.tracker.outcome(load.id), canceled=True))
+        return self._conclude(stored, self.tracker.outcome(load.id), canceled=True, claims_open=True)
 
     def _progress(self, stored: Stored, run: Run, *, count: bool) -> Stored:
         now = self.clock()
@@ -336,47 +345,53 @@ class Planner:
         unchanged = seen.model_copy(update={"updated_at": stored.load.updated_at}) == stored.load
         return stored if unchanged else self.loads.update(stored, seen)
 
-    def _conclude(self, stored: Stored, outcome: Outcome, *, canceled: bool) -> Stored:
-        """Give the load its final state, unless loads that it waits on still work on their files."""
+    def _conclude(self, stored: Stored, outcome: Outcome, *, canceled: bool, claims_open: bool = False) -> Stored:
+        """Give the load its final state, unless loads that it waits on still work on their files, or hold them."""
         load, now = stored.load, self.clock()
         waited = [held.load for batch_id in load.waits_on if (held := self.loads.get(batch_id)) is not None]
-        if not canceled and not all(other.settled or other.state.is_final for other in waited):
+        if not canceled and not all(other.settled or other.has_let_go for other in waited):
             seen = load.counted(now, outcome)
             return stored if seen.files == load.files else self.loads.update(stored, seen)
         unwell = [other.id for other in waited if not other.went_well]
-        if waited and not canceled and (moved := self._look_again(stored, outcome, unwell)) is not None:
-            return moved
+        if waited and not canceled:
+            moved, unwell = self._look_again(stored, outcome, unwell)
+            if moved is not None:
+                return moved
         state = final_state(outcome, canceled=canceled, waited_well=not unwell)
         error = _why(state, outcome, unwell)
         log.info("the load ended", extra={"state": state.value, "rows": outcome.rows, "rejected": outcome.rejected})
-        ended = load.counted(now, outcome, state=state, error=error)
+        ended = load.counted(now, outcome, state=state, error=error, claims_open=claims_open)
         if state is LoadState.CANCELED and outcome.bad:
             ended = ended.model_copy(update={"alert_due": True})
         return self.loads.update(stored, ended)
 
-    def _look_again(self, stored: Stored, outcome: Outcome, unwell: Sequence[str]) -> Stored | None:
+    def _look_again(self, stored: Stored, outcome: Outcome, unwell: list[str]) -> tuple[Stored | None, list[str]]:
+        """The load moved on, where there is more for it to do; and of `unwell` those that failed what it wanted."""
         try:
             return self._claim_newer(stored, outcome, unwell)
         except Rejected as error:
             # The feed or its LOB has left: nothing newer is wanted.
             log.info("nothing to look for any more: %s", error.message, extra={"load_id": stored.load.id})
-            return None
+            return None, unwell
         except Broken as error:
-            return self.fail(stored, error, claims_open=True)
+            return self.fail(stored, error, claims_open=True), unwell
 
-    def _claim_newer(self, stored: Stored, outcome: Outcome, unwell: Sequence[str]) -> Stored | None:
-        """Claim versions that no load has tried yet, now that their paths are free; None where there are none.
+    def _claim_newer(self, stored: Stored, outcome: Outcome, unwell: list[str]) -> tuple[Stored | None, list[str]]:
+        """Claim versions that no load has tried yet, now that their paths are free.
 
         A file that was overwritten while its older version was claimed could not be claimed, and the event that told of
-        it is gone. What the loads that were waited for failed to bring is theirs: this load tells of it, and no more.
-        Some of those (`unwell`) stay in its record, whatever does not fit.
+        it is gone; nor could one whose claim outlived its load. What the loads that were waited for failed to bring is
+        theirs: this load tells of it, and no more. Some of those stay in its record, whatever does not fit.
         """
         load = stored.load
         config = self.configs.read(load.lob)
         if not config.readable:
-            return None
-        found, plan = self._due(load, config.feeds)
-        newer = [claim for claim in plan.claims if claim.attempt == 1]
+            return None, unwell
+        found, tracked, plan = self._due(load, config.feeds)
+        untried = {(row.config_id, row.file.path) for row in tracked if row.error_code == FileError.RELEASED}
+        failed = failed_by(found, tracked, unwell)
+        unwell = [batch_id for batch_id in unwell if batch_id in failed]
+        newer = [claim for claim in plan.claims if claim.attempt == 1 or claim.key in untried]
         ours, also = self._take(load, found, plan, newer)
         others = [batch_id for batch_id in also if batch_id not in load.waits_on]
         waits_on = waited_for((*unwell[:MAX_NAMED], *others, *load.waits_on)) if others else load.waits_on
@@ -387,8 +402,8 @@ class Planner:
             files = FileCounts(
                 **{**seen.files.model_dump(), "total": seen.files.total + won, "claimed": seen.files.claimed + won}
             )
-            return self.loads.update(stored, seen.moved(self.clock(), files=files, **again))
-        return self.loads.update(stored, seen) if others else None
+            return self.loads.update(stored, seen.moved(self.clock(), files=files, **again)), unwell
+        return self.loads.update(stored, seen) if others else None, unwell
 
     def _release(self, stored: Stored) -> Stored:
         """End the claims of a load that failed before, once no run of its batch is alive."""

@@ -11,6 +11,8 @@ from hub_core.model import LoadState
 from hub_core.ports import Loads, Stored
 
 FRESH_SECONDS = 1.0
+FINAL_SECONDS = 60.0
+"""A load that has ended rarely changes: only what another process does about claims that it left."""
 MOST = 2_000
 
 
@@ -24,10 +26,10 @@ class RecentLoads:
     _lock: Lock = field(default_factory=Lock)
 
     def status(self, load_id: str) -> Load | None:
-        """The load, or None: a final one as it is, another as it was at most a second ago."""
+        """The load, or None: as it was at most a second ago, or a minute where it has ended."""
         with self._lock:
             fresh_until, load = self._seen.get(load_id, (0.0, None))
-        if load is not None and (not load.is_open or self.monotonic() < fresh_until):
+        if load is not None and self.monotonic() < fresh_until:
             return load
         stored = self.loads.get(load_id)
         return None if stored is None else self._remember(stored.load)
@@ -76,8 +78,9 @@ class RecentLoads:
         return dropped
 
     def _remember(self, load: Load) -> Load:
+        fresh_until = self.monotonic() + (FRESH_SECONDS if load.is_open else FINAL_SECONDS)
         with self._lock:
-            self._seen[load.id] = (self.monotonic() + FRESH_SECONDS, load)
+            self._seen[load.id] = (fresh_until, load)
             self._seen.move_to_end(load.id)
             if len(self._seen) > MOST:
                 self._seen.popitem(last=False)

@@ -225,6 +225,21 @@ def _done(last: TrackedFile, batch_id: str, trigger: Trigger, *, force: bool) ->
     return None
 
 
+def failed_by(found: Iterable[Candidate], tracked: Iterable[TrackedFile], batches: Collection[str]) -> set[str]:
+    """Of `batches` those whose attempt at a candidate, as storage has it now, is the newest, and did not end well."""
+    known: dict[tuple[str, str], list[TrackedFile]] = {}
+    for row in tracked:
+        known.setdefault((row.config_id, row.file.path), []).append(row)
+    failed: set[str] = set()
+    for candidate in found:
+        rows = known.get((candidate.feed.config_id, candidate.file.path), ())
+        same = [row for row in rows if row.file.same_version(candidate.file)]
+        last = max(same, key=lambda row: row.attempt, default=None)
+        if last is not None and last.batch_id in batches and last.status in (FileStatus.FAILED, FileStatus.QUARANTINED):
+            failed.add(last.batch_id)
+    return failed
+
+
 def foreign_holders(
     claims: Sequence[Claim], ours: Collection[tuple[str, str]], tracked: Iterable[TrackedFile], batch_id: str
 ) -> Mapping[str, str | None]:

@@ -81,6 +81,8 @@ def _problems(expression: str) -> Iterator[str]:
     """In the order in which they have to be looked for: what is nested deep is not parsed at all."""
     import sqlglot
 
+    if "${" in expression:
+        yield "holds ${, which Spark fills in from its settings and its environment"
     # What it can't parse it also warns of, in words of its own.
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
     tokens = list(sqlglot.tokenize(expression, read=DIALECT))
@@ -97,7 +99,7 @@ def _strange_calls(tokens: "list[Token]") -> Iterator[str]:
     """Whatever is called, by the names as they are written: none may depend on how a parser understands it."""
     from sqlglot.tokens import TokenType
 
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    for before, token, following in zip([None, *tokens[:-1]], tokens, [*tokens[1:], None], strict=True):
         if token.comments:
             yield "holds a comment"
         if token.text.lower() in _CALLED_WITHOUT and token.token_type not in (TokenType.IDENTIFIER, TokenType.STRING):
@@ -107,7 +109,8 @@ def _strange_calls(tokens: "list[Token]") -> Iterator[str]:
         quoted = token.token_type is TokenType.IDENTIFIER
         is_name = quoted or token.text[:1].isalpha() or token.text[:1] == "_"
         name = token.text.lower()
-        if is_name and (quoted or name not in FUNCTIONS | _BEFORE_A_PARENTHESIS):
+        qualified = before is not None and before.token_type is TokenType.DOT
+        if is_name and (quoted or qualified or name not in FUNCTIONS | _BEFORE_A_PARENTHESIS):
             yield f"calls {token.text}(), which is not among the functions of rules"
 
 

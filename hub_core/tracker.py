@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from hub_core import statements
 from hub_core.codes import FileError
-from hub_core.errors import TABLE_NOT_FOUND, Broken
+from hub_core.errors import COLUMN_NOT_FOUND, TABLE_NOT_FOUND, Broken
 from hub_core.feeds import ParsedConfig
 from hub_core.identifiers import quote_table
 from hub_core.model import Batch, Claim, Feed, FileOutcome, FileStatus, Outcome, SourceFile, TrackedFile, whole_second
@@ -116,9 +116,9 @@ class SqlTracker:
                 message=message,
             )
         except Broken as error:
-            if error.code != TABLE_NOT_FOUND:
+            if error.code not in (TABLE_NOT_FOUND, COLUMN_NOT_FOUND):
                 raise
-            # Without a table there was no commit, so none of these files brought a row; FAIL_CLAIMS ends them.
+            # Without a table, or the hub's columns in it, there was no commit: none of these files brought a row.
 
     def ping(self) -> None:
         """See `Tracker.ping`."""

@@ -105,17 +105,16 @@ def _roots_from_environment() -> list[str]:
     return [str(root).strip() for root in roots if str(root).strip()]
 
 
-def _houses(spokes: str | None) -> "dict[str, House] | None":
-    from hub_core.feeds import House
+def _houses(spokes: str | None) -> "dict[str, House]":
+    """HUB_SPOKES as the service reads it."""
+    from hub_core.errors import Broken
+    from hub_core.settings import Settings
 
     try:
-        return {
-            str(lob): House(tuple(map(str, house["sources"])), tuple(map(str, house["schemas"])))
-            for lob, house in json.loads(spokes or "{}").items()
-        }
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        example = '{"falcon": {"sources": ["abfss://raw@acct.dfs.core.windows.net/f/"], "schemas": ["falcon_*"]}}'
-        raise Refused("HUB_SPOKES cannot be read", remedy=f"e.g. {example}") from error
+        houses: dict[str, House] = Settings.one("spokes", {"HUB_SPOKES": spokes or ""})
+    except Broken as error:
+        raise Refused("HUB_SPOKES cannot be read", remedy=error.message) from error
+    return houses
 
 
 def _roots_in(content: str, lob: str) -> list[str]:

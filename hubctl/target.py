@@ -39,7 +39,11 @@ def find_target(url: str | None, key: str | None, stack_file: Path = STACK_FILE)
 
 def base_url(url: str) -> str:
     """`url` with `/api/` at its end; Refused if it is no plain http(s) address."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is no number
+    except ValueError as error:
+        raise Refused(f"--url is no address: {error}", remedy="write e.g. https://my-hub.azurewebsites.net") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Refused("--url is not an http(s) address", remedy="write e.g. https://my-hub.azurewebsites.net")
     if parts.query or parts.fragment or "@" in parts.netloc:

@@ -13,6 +13,8 @@ SETTINGS = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # Code is compiled once where it differs in its number only, as that of large files that are read one by one.
     "spark.sql.codegen.useIdInClassName": "false",
+    # A column's name may hold ${…}.
+    "spark.sql.variable.substitute": "false",
 }
 
 

@@ -22,6 +22,12 @@ REPLACEMENT = "\ufffd"
 
 MAX_SEARCHES = 40
 
+WRITTEN = "spark"
+"""The dialect that expressions are written in again: Databricks' has shorthands that Spark alone does not read."""
+
+_TYPE_CALLS = frozenset({"bigint", "smallint", "tinyint", "decimal"})
+"""Casts that the parser takes for any functions, unlike int(), double(), date() and their like."""
+
 
 def rules_of(feed: Feed) -> tuple[Rule, ...]:
     """The feed's quality rules over a record; Rejected `BAD_RULE` where the text is none."""
@@ -46,14 +52,16 @@ def columns_of(feed: Feed) -> list[str]:
 
 
 def suspicious(feed: Feed, columns: Sequence[str]) -> "Column":
-    """Whether a record of the right number of fields is malformed, or may be: cheap, and never false for one that is.
+    """Whether a record of the right number of fields is malformed, or may be: cheap.
 
     A field that a quote opens and no quote closes before the line ends is not malformed to Spark. The line on which
-    it is closed ends with a quote that is part of the last field, though, and that can be seen.
+    it is closed ends with a quote that is part of the last field, though, and that can be seen. Only a file that ends
+    within its last field's quotes has no such line: to see that, each file's quotes would have to be counted.
     """
     marks = [undecodable(columns)]
     if feed.quote and not multiline(feed):
-        marks.append(F.coalesce(column(columns[-1]).endswith(feed.quote), F.lit(False)))
+        # Blanks may stand behind the quote, since nothing is trimmed.
+        marks.append(F.coalesce(F.rtrim(column(columns[-1])).endswith(feed.quote), F.lit(False)))
     return any_of(marks)
 
 
@@ -68,40 +76,59 @@ def undecodable(columns: Sequence[str]) -> "Column":
 
 
 def broken_rule(rules: Sequence[Rule]) -> "Column":
-    """The name of the first rule that is FALSE for the record, else NULL; NULL breaks no rule, as in a SQL CHECK."""
-    names = [F.when(~F.expr(f"({rule.expression})"), F.lit(rule.name)) for rule in rules]
+    """The name of the first rule that the record breaks, else NULL."""
+    names = [F.when(broken(rule).isNotNull(), F.lit(rule.name)) for rule in rules]
     return F.coalesce(*names) if names else F.lit(None).cast("string")
 
 
 def broken(rule: Rule) -> "Column":
-    """Why the record breaks the rule, else NULL: as `broken_rule`, but a value that can't be cast fails no read.
+    """Why the record breaks the rule, else NULL; a rule that is NULL is not broken, as in a SQL CHECK.
 
-    It breaks the rule, unless that is true or false whatever the value is.
+    A value that can't be cast fails no read, whatever the session's spark.sql.ansi.enabled is: it breaks the rule,
+    unless that is true or false whatever the value is.
     """
     castless, uncast = _casts_tried(rule.expression)
     said = f"{rule.name}: {rule.expression}"
-    verdict = F.expr(f"({castless})")
-    is_false = F.when(~verdict, F.lit(f"{said} is false"))
+    verdict = F.expr(f"({rule.expression})")
     if uncast is None:
-        return is_false
-    return is_false.when(verdict.isNull() & F.expr(uncast), F.lit(f"{said}: a value is not of the type it is cast to"))
+        return F.when(~verdict, F.lit(f"{said} is false"))
+    # As it is written where its casts work: what a parser writes of it again may mean something else to Spark.
+    failed, tried = F.expr(uncast), F.expr(f"({castless})")
+    verdict = F.when(failed, tried).otherwise(verdict)
+    is_false = F.when(~verdict, F.lit(f"{said} is false"))
+    return is_false.when(failed & tried.isNull(), F.lit(f"{said}: a value is not of the type it is cast to"))
 
 
 def _casts_tried(expression: str) -> tuple[str, str | None]:
     """A rule with its casts tried only, and when one of them fails; None where it has no cast."""
     from sqlglot import exp, parse_one
 
-    def tried(node: "exp.Expression") -> "exp.Expression":
-        return exp.TryCast(this=node.this, to=node.args["to"]) if type(node) is exp.Cast else node
+    tries: list[exp.Expression] = []
 
-    tree = parse_one(expression, read=DIALECT)
-    if not any(type(node) is exp.Cast for node in tree.walk()):
+    def tried(node: "exp.Expression") -> "exp.Expression":
+        to = _cast_to(node)
+        if to is None:
+            return node
+        value = node.expressions[0] if isinstance(node, exp.Anonymous) else node.this
+        tries.append(exp.TryCast(this=value, to=to, safe=True))
+        return tries[-1]
+
+    tree = parse_one(expression, read=DIALECT).transform(tried)
+    if not tries:
         return expression, None
-    tree = tree.transform(tried)
-    failed = [
-        f"({node.this.sql(DIALECT)}) IS NOT NULL AND {node.sql(DIALECT)} IS NULL" for node in tree.find_all(exp.TryCast)
-    ]
-    return tree.sql(DIALECT), " OR ".join(f"({one})" for one in failed)
+    failed = [f"({one.this.sql(WRITTEN)}) IS NOT NULL AND {one.sql(WRITTEN)} IS NULL" for one in tries]
+    return tree.sql(WRITTEN), " OR ".join(f"({one})" for one in failed)
+
+
+def _cast_to(node: "exp.Expression") -> "exp.DataType | None":
+    """The type that `node` casts to: by CAST, `::`, or a function named as a type is; None where it is no cast."""
+    from sqlglot import exp
+
+    if type(node) is exp.Cast:
+        to: exp.DataType = node.args["to"]
+        return to
+    named = isinstance(node, exp.Anonymous) and len(node.expressions) == 1 and node.name.lower() in _TYPE_CALLS
+    return exp.DataType.build(node.name, dialect=DIALECT) if named else None
 
 
 def unclosed(feed: Feed) -> str | None:

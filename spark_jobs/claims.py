@@ -189,7 +189,7 @@ def _delivered(row: Row) -> tuple[object, ...]:
 
 def _claim(row: Row, feed: Feed, earlier: Sequence[Row]) -> OpenClaim:
     size, modified = int(str(row["file_size"])), int(str(row["modified_epoch"]))
-    replaced, skipped = redelivery(feed.on_redelivery, size, modified, earlier)
+    replaced, skipped = redelivery(feed.on_redelivery, row, earlier)
     return OpenClaim(
         tracker_id=str(row["tracker_id"]),
         path=str(row["source_path"]),
@@ -203,19 +203,25 @@ def _claim(row: Row, feed: Feed, earlier: Sequence[Row]) -> OpenClaim:
     )
 
 
-def redelivery(mode: OnRedelivery, size: int, modified: int, earlier: Sequence[Row]) -> tuple[tuple[str, ...], bool]:
-    """Which of the `EARLIER_DELIVERIES` of a path are replaced, and whether the new one is skipped.
+def redelivery(mode: OnRedelivery, claim: Row, earlier: Sequence[Row]) -> tuple[tuple[str, ...], bool]:
+    """Which of the `EARLIER_DELIVERIES` of a claim's path are replaced, and whether the new one is skipped.
 
     The same version again was forced, be it one that was skipped at first: it is loaded, and its rows are replaced,
     whatever the feed says of newer versions.
     """
-    same = [one for one in earlier if (one["file_size"], one["modified_epoch"]) == (size, modified)]
+    same = [one for one in earlier if _same_version(one, claim)]
     with_rows = [one for one in earlier if int(str(one["row_count"] or 0)) > 0]
     if mode is OnRedelivery.APPEND:
         return tuple(sorted(str(one["tracker_id"]) for one in with_rows if one in same)), False
     if mode is OnRedelivery.SKIP and with_rows and not same:
         return (), True
     return tuple(sorted(str(one["tracker_id"]) for one in with_rows)), False
+
+
+def _same_version(one: Row, other: Row) -> bool:
+    """By size and second, and by eTag where both sides know it."""
+    etags = {row["file_etag"] for row in (one, other)} - {None}
+    return len(etags) < 2 and all(one[name] == other[name] for name in ("file_size", "modified_epoch"))
 
 
 def _feed(row: Row) -> Feed:

@@ -14,6 +14,7 @@ from spark_jobs.claims import Problem
 from spark_jobs.failures import (
     first_line,
     is_being_made,
+    is_missing_column,
     is_missing_schema,
     is_missing_table,
     is_passing,
@@ -138,7 +139,8 @@ class Destination:
         try:
             found = self._sql.query(ROWS_OF_BATCH.replace("{dest}", self.quoted), {"batch_id": batch_id})
         except Exception as error:
-            if is_missing_table(error):
+            # A table that somebody else has made has the hub's columns from the first append on.
+            if is_missing_table(error) or is_missing_column(error):
                 return {}
             raise
         return {str(row["tracker_id"]): int(str(row["row_count"])) for row in found}

@@ -336,7 +336,7 @@ class Diagnostician:
                 if is_passing(error):
                     raise
                 named = broken_path(error)
-                broken = [claim for claim in part if named and _is_named(claim, named)]
+                broken = _named(part, named) if named else []
                 if broken:
                     bad.append((broken[0], _unreadable(error)))
                     rest = [claim for claim in part if claim is not broken[0]]
@@ -352,8 +352,10 @@ def _without(claims: Sequence[OpenClaim], bad: Bad) -> tuple[OpenClaim, ...]:
     return tuple(claim for claim in claims if claim.tracker_id not in out)
 
 
-def _is_named(claim: OpenClaim, named: str) -> bool:
-    return claim.path in spellings(named) or spelled(claim.path) == named
+def _named(claims: Sequence[OpenClaim], named: str) -> list[OpenClaim]:
+    """The claims that an error may mean: by Spark's own spelling, and only where that is nobody's by another."""
+    exactly = [claim for claim in claims if spelled(claim.path) == named]
+    return exactly or [claim for claim in claims if claim.path in spellings(named)]
 
 
 def _unreadable(error: Exception) -> Problem:

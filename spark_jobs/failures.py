@@ -76,6 +76,11 @@ def is_missing_schema(error: BaseException) -> bool:
     return main_condition(error) in {"SCHEMA_NOT_FOUND", "NO_SUCH_SCHEMA_EXCEPTION"}
 
 
+def is_missing_column(error: BaseException) -> bool:
+    """Whether the table has no column of a name that a statement uses."""
+    return main_condition(error) == "UNRESOLVED_COLUMN"
+
+
 def is_being_made(error: BaseException) -> bool:
     """Whether the new table's place is not empty and no table yet: most likely another run is making it just now."""
     return main_condition(error) == "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"

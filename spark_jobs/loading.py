@@ -19,7 +19,7 @@ from spark_jobs.headers import header_problem
 from spark_jobs.judging import judged, with_odd_quotes
 from spark_jobs.quarantine import Quarantine
 from spark_jobs.reading import CHANGED, claimed_rows, column, fields_kept, multiline, parquet_rows, well_formed_rows
-from spark_jobs.spark_paths import total_partitions
+from spark_jobs.spark_paths import few_and_large, total_partitions
 from spark_jobs.types import ddl
 
 if TYPE_CHECKING:
@@ -96,6 +96,9 @@ class GroupLoader:
         if group.replaced and self._diagnostician.not_as_claimed(filled):
             # Found only after the commit, a file that is gone would have taken its earlier rows with it.
             raise NothingToGoBy("a file that replaces another is not the one that was claimed, or can't be read")
+        if few_and_large([claim.size for claim in filled]) and self._diagnostician.other_versions(filled):
+            # Read one by one, a file is told from another version by its second alone.
+            raise NothingToGoBy("a file is not the one that was claimed")
         if group.rejects is None and file_rules_of(group.feed):
             raise NeedsValidation(group.feed.table)
         if not filled or group.columns == ():
@@ -129,7 +132,9 @@ class GroupLoader:
     def _require_emptiness(self, group: Group, filled: Sequence[OpenClaim]) -> None:
         """Raise ClosedCommit if the commit brought no row of files that have some."""
         refused = {one for one, found in (group.rejects or {}).items() if found.bad == found.records}
-        if self._diagnostician.unread([claim for claim in filled if claim.tracker_id not in refused]):
+        waiting = [claim for claim in filled if claim.tracker_id not in refused]
+        changed = {claim.tracker_id for claim, _ in self._diagnostician.other_versions(waiting)}
+        if self._diagnostician.unread([claim for claim in waiting if claim.tracker_id not in changed]):
             raise ClosedCommit("an earlier run closed this commit, to divide its files")
 
     def _bring_nothing(self, group: Group, destination: Destination) -> Brought:
@@ -158,7 +163,10 @@ class GroupLoader:
                 # Seen only in the file as a whole: a quote that is closed nowhere makes one record of all that follows.
                 raise NeedsValidation(feed.table)
             rows = claimed_rows(
-                self._spark, filled, lambda some, version: well_formed_rows(self._spark, some, columns, version)
+                self._spark,
+                filled,
+                lambda some, version: well_formed_rows(self._spark, some, columns, version),
+                changed_fails=bool(group.replaced),
             )
             refused.append(suspicious(feed, columns))
             rules = rules_of(feed)
@@ -180,7 +188,10 @@ class GroupLoader:
         refused = [F.col(CHANGED)]
         if group.rejects is None:
             rows = claimed_rows(
-                self._spark, group.claims, lambda some, version: parquet_rows(self._spark, some, version, schema=schema)
+                self._spark,
+                group.claims,
+                lambda some, version: parquet_rows(self._spark, some, version, schema=schema),
+                changed_fails=bool(group.replaced),
             )
             rules = rules_of(feed)
             if rules:
@@ -262,7 +273,20 @@ class GroupLoader:
         except Exception as unexpected:
             if is_passing(unexpected):
                 raise
-            return self._divide(group, _given_up(group, unexpected))
+            return self._given_up(group, unexpected)
+
+    def _given_up(self, group: Group, error: Exception) -> list[Group] | None:
+        diagnosis = _given_up(group, error)
+        try:
+            return self._divide(group, diagnosis)
+        except Exception as unexpected:
+            if is_passing(unexpected):
+                raise
+            # What takes not even an empty append has taken no rows either: a view, or a table that isn't ours to write.
+            message = f"{group.dest_table} can't be written; GRANT MODIFY on it TO the loader: {first_line(unexpected)}"
+            problem = Problem(FileError.DESTINATION, message)
+            changed = self._changes.put([_failed(claim, problem) for claim in group.claims])
+            return [] if changed.result() else None
 
     def _divide(self, group: Group, diagnosis: Diagnosis) -> list[Group] | None:
         """The groups to go on with; None where the tracker shows that another run has decided meanwhile."""

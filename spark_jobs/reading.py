@@ -183,15 +183,19 @@ def read_through(spark: "SparkSession", claims: Sequence[OpenClaim]) -> None:
 
 
 def claimed_rows(
-    spark: "SparkSession", claims: Sequence[OpenClaim], read: Callable[[Sequence[OpenClaim], Version], "DataFrame"]
+    spark: "SparkSession",
+    claims: Sequence[OpenClaim],
+    read: Callable[[Sequence[OpenClaim], Version], "DataFrame"],
+    *,
+    changed_fails: bool = False,
 ) -> "DataFrame":
     """What `read` makes of the claims' files, beside the claims, in the columns `_hub_…`.
 
     A few large files are read one by one: what is known of a file is then a constant in its rows, where a join would
     look it up for each of them, and Spark itself passes over a file of another second than the claimed one. Either
-    would take a tenth of the whole load.
+    would take a tenth of the whole load. With `changed_fails` no file is passed over: `CHANGED` is true of its rows.
     """
-    if not few_and_large([claim.size for claim in claims]):
+    if changed_fails or not few_and_large([claim.size for claim in claims]):
         return with_claims(spark, read(claims, ANY_VERSION), claims)
     frames = [_with_claim(read([claim], _of_second(claim.modified)), claim) for claim in claims]
     return reduce(lambda rows, more: rows.unionAll(more), frames)
@@ -231,6 +235,8 @@ def _of_second(modified: int) -> Version:
     return {
         "modifiedAfter": after.isoformat(timespec="milliseconds"),
         "modifiedBefore": before.isoformat(timespec="milliseconds"),
+        # Else Spark shifts the file's time, and not these, into the session's zone.
+        "timeZone": "UTC",
     }
 
 

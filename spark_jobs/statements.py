@@ -7,8 +7,8 @@ from hub_core.statements import FEED_COLUMNS
 
 # The batch's open claims, which are of one LOB, as a load is. Epoch seconds, so that no session's zone matters.
 OPEN_CLAIMS = """
-SELECT lob, tracker_id, source_path, file_size, unix_seconds(file_modified) AS modified_epoch, dest_table, config_id,
-       commit_id
+SELECT lob, tracker_id, source_path, file_size, unix_seconds(file_modified) AS modified_epoch, file_etag, dest_table,
+       config_id, commit_id
 FROM {load_tracker} WHERE batch_id = :batch_id AND load_status = 'CLAIMED'
 """
 
@@ -23,7 +23,7 @@ LEFT SEMI JOIN (SELECT config_id FROM {{load_tracker}} WHERE batch_id = :batch_i
 # The claims' LOB is a key of the join, so that Spark reads that partition only.
 EARLIER_DELIVERIES = """
 SELECT t.config_id, t.source_path, t.dest_table, t.tracker_id, t.file_size,
-       unix_seconds(t.file_modified) AS modified_epoch, t.row_count
+       unix_seconds(t.file_modified) AS modified_epoch, t.file_etag, t.row_count
 FROM {load_tracker} t
 LEFT SEMI JOIN (
     SELECT lob, config_id, source_path, dest_table FROM {load_tracker}

@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from hub_core.adapters.pause import Pause
 from hub_core.conflicts import again_on_conflict
-from hub_core.errors import TABLE_NOT_FOUND, Broken, Transient
+from hub_core.errors import COLUMN_NOT_FOUND, TABLE_NOT_FOUND, Broken, Transient
 from hub_core.logs import logger
 from hub_core.sql import Row, Value, changed_rows
 
@@ -185,6 +185,8 @@ def _statement_error(message: str) -> Broken | Transient:
         return Transient("WAREHOUSE_UNAVAILABLE", first)
     if state in ("42P01", "42704") or name.startswith("TABLE_OR_VIEW_NOT_FOUND"):
         return Broken(TABLE_NOT_FOUND, first)
+    if state == "42703":
+        return Broken(COLUMN_NOT_FOUND, first)
     if state == "42501":
         return Broken("WAREHOUSE_DENIED", first)
     return Broken("SQL_FAILED", first)

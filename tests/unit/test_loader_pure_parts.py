@@ -4,11 +4,13 @@ import pytest
 
 from hub_core.codes import FileError
 from hub_core.model import Feed, FileFormat, FileStatus, OnRedelivery, SchemaDrift
+from spark_jobs.checks import _casts_tried
 from spark_jobs.claims import OpenClaim, Rejects, commit_id, named_groups, new_groups, redelivery
 from spark_jobs.destination import HUB_TYPES, Refused, decide
 from spark_jobs.failures import is_conflict, is_passing
 from spark_jobs.headers import charset, delimiter, first_record, header_problem
 from spark_jobs.judging import too_many
+from spark_jobs.reading import _of_second
 from spark_jobs.spark_paths import few_and_large, literal, sources, spelled, total_partitions
 from spark_jobs.spark_sql import immediate, is_query
 from spark_jobs.types import kept, lacking, merges, unsupported, wider, within
@@ -254,17 +256,55 @@ def test_the_share_of_bad_records_is_told_so_that_a_person_understands() -> None
     )  # fmt: skip
 
 
+def version(number: int, etag: str | None = None) -> dict[str, object]:
+    return {"file_size": number, "modified_epoch": number, "file_etag": etag}
+
+
 def test_a_newer_version_is_replaced_skipped_or_appended_and_the_same_one_always_replaced() -> None:
-    old = [{"tracker_id": "o", "file_size": 1, "modified_epoch": 1, "row_count": 5}]
-    assert redelivery(OnRedelivery.REPLACE, 2, 2, old) == (("o",), False)
-    assert redelivery(OnRedelivery.SKIP, 2, 2, old) == ((), True)
-    assert redelivery(OnRedelivery.APPEND, 2, 2, old) == ((), False)
-    assert [redelivery(mode, 1, 1, old) for mode in OnRedelivery] == [(("o",), False)] * 3
+    old = [{"tracker_id": "o", "row_count": 5, **version(1)}]
+    assert redelivery(OnRedelivery.REPLACE, version(2), old) == (("o",), False)
+    assert redelivery(OnRedelivery.SKIP, version(2), old) == ((), True)
+    assert redelivery(OnRedelivery.APPEND, version(2), old) == ((), False)
+    assert [redelivery(mode, version(1), old) for mode in OnRedelivery] == [(("o",), False)] * 3
     # What was skipped, and is then asked for again with force, is wanted.
-    skipped = [*old, {"tracker_id": "s", "file_size": 2, "modified_epoch": 2, "row_count": 0}]
-    assert redelivery(OnRedelivery.SKIP, 2, 2, skipped) == (("o",), False)
-    assert redelivery(OnRedelivery.SKIP, 3, 3, skipped) == ((), True)
-    assert redelivery(OnRedelivery.SKIP, 1, 1, []) == ((), False)
+    skipped = [*old, {"tracker_id": "s", "row_count": 0, **version(2)}]
+    assert redelivery(OnRedelivery.SKIP, version(2), skipped) == (("o",), False)
+    assert redelivery(OnRedelivery.SKIP, version(3), skipped) == ((), True)
+    assert redelivery(OnRedelivery.SKIP, version(1), []) == ((), False)
+
+
+def test_a_version_of_the_same_size_and_second_is_another_one_where_both_etags_are_known_to_differ() -> None:
+    old = [{"tracker_id": "o", "row_count": 5, **version(1, "a")}]
+    assert redelivery(OnRedelivery.APPEND, version(1, "b"), old) == ((), False)
+    assert redelivery(OnRedelivery.SKIP, version(1, "b"), old) == ((), True)
+    assert redelivery(OnRedelivery.APPEND, version(1, "a"), old) == (("o",), False)
+    assert redelivery(OnRedelivery.APPEND, version(1), old) == (("o",), False)
+
+
+@pytest.mark.parametrize(
+    ("rule", "tried"),
+    [
+        ("CAST(a AS INT) > 0", "TRY_CAST(a AS INT) > 0"),
+        ("bigint(a) > 0", "TRY_CAST(a AS BIGINT) > 0"),
+        ("CAST(a AS INT) > 0 AND get_json_object(b, '$.x') = '1'",
+         "TRY_CAST(a AS INT) > 0 AND GET_JSON_OBJECT(b, '$.x') = '1'"),
+    ],
+)  # fmt: skip
+def test_a_rules_casts_are_tried_in_words_that_spark_itself_reads(rule: str, tried: str) -> None:
+    assert _casts_tried(rule)[0] == tried
+
+
+def test_a_cast_that_the_rule_only_tries_itself_is_no_failure_of_the_record() -> None:
+    failing = "((a) IS NOT NULL AND TRY_CAST(a AS INT) IS NULL)"
+    assert _casts_tried("CAST(a AS INT) > 0 AND TRY_CAST(b AS INT) < 5")[1] == failing
+    assert _casts_tried("TRY_CAST(b AS INT) < 5") == ("TRY_CAST(b AS INT) < 5", None)
+
+
+def test_bounds_of_a_second_are_in_utc_whatever_the_sessions_zone_is() -> None:
+    assert _of_second(0) == {
+        "modifiedAfter": "1969-12-31T23:59:59.999+00:00", "modifiedBefore": "1970-01-01T00:00:01.000+00:00",
+        "timeZone": "UTC",
+    }  # fmt: skip
 
 
 def test_groups_are_by_table_feed_and_replacing_and_a_commit_is_named_by_its_files() -> None:

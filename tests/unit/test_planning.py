@@ -12,8 +12,9 @@ from hub_core.errors import Broken, Transient
 from hub_core.load import Load
 from hub_core.messages import LoadMessage
 from hub_core.model import Claim, FileStatus, LoadState, RunState, Trigger
-from hub_core.planning import MAX_SUBMISSIONS
-from tests.unit.doubles import HEADER, NOW, DyingAt, World, config_row
+from hub_core.planning import MAX_SUBMISSIONS, NO_MORE_LOOKS
+from hub_core.ports import Stored
+from tests.unit.doubles import HEADER, NOW, ROOT, DyingAt, World, config_row
 
 
 class Killed(BaseException):
@@ -22,6 +23,12 @@ class Killed(BaseException):
 
 def end() -> NoReturn:
     raise Killed
+
+
+def stored(world: World, load: Load) -> Stored:
+    found = world.loads.get(load.id)
+    assert found is not None
+    return found
 
 
 class Failing:
@@ -295,6 +302,92 @@ def test_a_load_that_waited_and_cannot_look_again_is_failed() -> None:
     world.hub.reconcile()
     done = world.load(second)
     assert (done.state, done.error and done.error.code, done.is_open) == (LoadState.FAILED, "STORAGE_DENIED", False)
+
+
+def test_a_file_whose_claim_outlived_its_load_is_loaded_by_the_next_one_that_wants_it() -> None:
+    world = World()
+    world.land()
+    lost = world.ask()
+    with pytest.raises(Killed):
+        world.work(world.build(tracker=DyingAt(world.tracker, "claim", end, after=True)))
+    world.hub.poisoned(LoadMessage(load_id=lost.id).to_json())
+    second = world.ask()
+    world.work()
+    assert (world.load(second).state, world.load(second).waits_on) == (LoadState.RUNNING, (lost.id,))
+    world.hub.reconcile()  # releases the claim
+    world.hub.reconcile()  # and the second load takes it
+    assert (world.load(second).state, world.load(second).files.total) == (LoadState.RUNNING, 1)
+    world.finish(second)
+    world.hub.reconcile()
+    assert (world.load(second).state, world.load(lost).state) == (LoadState.SUCCESS, LoadState.FAILED)
+
+
+def test_a_load_is_settled_no_sooner_than_it_is_counted() -> None:
+    world = World()
+    world.land()
+    first = world.ask()
+    world.work()
+    second = world.ask()
+    world.work()
+    world.finish(first)
+    dying = world.build(loads=DyingAt(world.loads, "update", end, after=True))
+    with pytest.raises(Killed):
+        dying.planner.advance(stored(world, first), looks=NO_MORE_LOOKS)
+    assert (world.load(first).settled, world.load(first).files.success) == (True, 1)
+    world.hub.planner.advance(stored(world, second), looks=NO_MORE_LOOKS)
+    assert world.load(second).state is LoadState.EMPTY
+
+
+def test_what_a_load_waited_for_is_judged_by_the_files_that_it_wanted() -> None:
+    world = World()
+    rows = (config_row(), config_row("debit", "d_*.csv", table="debit_raw"))
+    world.configs.files["falcon"] = "\n".join((HEADER, *rows)).encode()
+    world.land()
+    world.landing.add(f"{ROOT}falcon/txn/debit/d_20260309.csv")
+    whole = world.ask()
+    world.work()
+    credit, debit = (world.ask(b'{"lob": "falcon", "subcategory": "%s"}' % name) for name in (b"credit", b"debit"))
+    world.work()
+    assert world.load(credit).waits_on == world.load(debit).waits_on == (whole.id,)
+    world.tracker.end(whole.id, FileStatus.SUCCESS, only="credit")
+    world.finish(whole, FileStatus.QUARANTINED)
+    for _ in range(2):
+        world.hub.reconcile()
+    assert world.load(whole).state is LoadState.PARTIAL
+    assert (world.load(credit).state, world.load(debit).state) == (LoadState.EMPTY, LoadState.FAILED)
+
+
+def test_a_load_that_brings_the_newer_version_itself_is_a_success() -> None:
+    world = World()
+    world.land()
+    first = world.ask()
+    world.work()
+    world.land(size=11, etag="2")
+    second = world.ask()
+    world.work()
+    world.finish(first, FileStatus.FAILED)
+    for _ in range(2):
+        world.hub.reconcile()
+    world.finish(second)
+    for _ in range(2):
+        world.hub.reconcile()
+    assert (world.load(first).state, world.load(second).state) == (LoadState.FAILED, LoadState.SUCCESS)
+
+
+def test_a_retry_of_files_that_nobody_can_load_any_more_is_failed() -> None:
+    world = World()
+    path = world.land()
+    first = world.ask()
+    world.work()
+    world.finish(first, FileStatus.QUARANTINED)
+    world.hub.reconcile()
+    del world.landing.files[path]
+    again = world.hub.retry(first.id)
+    world.work()
+    error = world.load(again).error
+    assert world.load(again).state is LoadState.FAILED
+    assert error is not None
+    assert error.code == "NO_FEED"
 
 
 def test_loads_that_wait_for_each_other_both_end() -> None:

@@ -137,7 +137,9 @@ def test_whatever_reaches_out_of_the_record_is_none(expression: str) -> None:
     assert problem_of(expression)
 
 
-@pytest.mark.parametrize("name", ["reflect", "ai_query", "http_request", "my_udf", "main.s.udf", "`REFLECT`"])
+@pytest.mark.parametrize(
+    "name", ["reflect", "ai_query", "http_request", "my_udf", "main.s.udf", "main.s.abs", "`s`.trim", "`REFLECT`"]
+)
 @pytest.mark.parametrize("around", ["{}", "coalesce(a, {})", "a IN (1, {})", "CASE WHEN a THEN {} END", "a[{}]", "-{}"])
 def test_a_call_is_found_wherever_it_stands(name: str, around: str) -> None:
     assert "not among the functions of rules" in str(problem_of(around.format(f"{name}(a)") + " = 1"))
@@ -182,6 +184,11 @@ def test_brackets_nested_deep_are_refused() -> None:
     assert problem_of("(" * MAX_NESTED + "a" + ")" * MAX_NESTED + " > 1") is None
     deeper = MAX_NESTED + 1
     assert problem_of("(" * deeper + "a" + ")" * deeper + " > 1") == "has more than 40 brackets inside one another"
+
+
+@pytest.mark.parametrize("expression", ["x = '${env:HOME}'", "x = '${spark.secret}'", "`a${b}` > 1"])
+def test_what_spark_would_fill_in_from_its_environment_is_refused(expression: str) -> None:
+    assert problem_of(expression) == "holds ${, which Spark fills in from its settings and its environment"
 
 
 def test_a_call_that_no_rule_may_make_is_named_even_where_the_rest_is_no_sql() -> None:
