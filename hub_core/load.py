@@ -154,6 +154,9 @@ class Load(_Document):
     settled: bool = Field(False, exclude=True)
     """The load is done with its own files, and at most waits for other loads."""
 
+    put_back_until: float = Field(0.0, exclude=True)
+    """When the message comes back that a passing fault has put back, in seconds since the epoch."""
+
     alert_due: bool = Field(False, exclude=True)
     """The load did not bring all of its files, or is overdue, and nobody has been told yet."""
 

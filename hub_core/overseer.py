@@ -61,7 +61,8 @@ class Overseer:
             self.planner.advance(stored, looks=NO_MORE_LOOKS)
             return False
         now = self.planner.clock()
-        if now - load.updated_at < STANDS_STILL:
+        moves_until = max(load.updated_at.timestamp(), load.put_back_until)
+        if now.timestamp() - moves_until < STANDS_STILL.total_seconds():
             return False
         # Touching the record first keeps two reconciles from both putting it back.
         self.planner.loads.update(stored, load.moved(now))

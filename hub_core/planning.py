@@ -427,12 +427,24 @@ class Planner:
             log.warning("a passing fault, trying again later: %s", fault.message, extra=extra)
             # In whole seconds, and none fewer than the other side asked for.
             asked = math.ceil(min(fault.retry_after or 0, GIVE_UP_SECONDS))
-            self.queue.put(again.to_json(), max(again.delay_seconds, asked))
+            delay = max(again.delay_seconds, asked)
+            self.queue.put(again.to_json(), delay)
+            self._say_put_back(message.load_id, now + delay)
             return
         log.error("an hour of passing faults: %s", fault.message, extra=extra)
         current = self.loads.get(message.load_id)
         if current is not None and current.load.state in (LoadState.ACCEPTED, LoadState.SUBMITTING):
             self.fail(current, fault, claims_open=True)
+
+    def _say_put_back(self, load_id: str, until: float) -> None:
+        """Have `reconcile` send no message of its own before this one is back: they would become ever more."""
+        try:
+            current = self.loads.get(load_id)
+            if current is not None and not current.load.state.is_final:
+                self.loads.update(current, current.load.model_copy(update={"put_back_until": until}))
+        except HubError as error:
+            # Then there are two messages, of which the second finds nothing to do.
+            log.info("not said of the load: %s", error.message, extra={"load_id": load_id, "code": error.code})
 
 
 def adopted(batch: Batch, lob: str, now: datetime) -> Load:

@@ -31,7 +31,7 @@ _PARTITION = "load"
 _LOCKS = "idempotency-key"
 _MARKER = "~open:"
 _PER_TRANSACTION = 100
-_BESIDE = ("body_hash", "claims_open", "settled", "alert_due", "trace")
+_BESIDE = ("body_hash", "claims_open", "settled", "alert_due", "put_back_until", "trace")
 """What a load has beside its document, which is what callers see."""
 _LAST = "~"
 """Behind every id, before every marker."""

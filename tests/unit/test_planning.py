@@ -475,6 +475,24 @@ def test_an_hour_of_passing_faults_fails_the_load_and_its_claims_are_released_la
     assert world.load(again).state is LoadState.RUNNING
 
 
+def test_a_plan_that_was_put_back_is_tried_when_its_message_is_back_and_not_by_reconcile_meanwhile() -> None:
+    world = World()
+    world.land()
+    failing = Failing(world.tracker, "tracked", Transient("WAREHOUSE_UNAVAILABLE", "away", retry_after=1800), times=1)
+    hub = world.build(tracker=failing)
+    load = world.ask()
+    world.work(hub)
+    for _ in range(30):
+        hub.reconcile()
+        world.clock.pass_(minutes=1)
+    assert len(world.queue.messages) == 1
+    world.queue.take()  # it is lost
+    world.clock.pass_(minutes=4)
+    hub.reconcile()
+    world.work(hub)
+    assert world.load(load).state is LoadState.RUNNING
+
+
 def test_a_retry_after_is_kept_to() -> None:
     world = World()
     world.ask()
