@@ -144,6 +144,9 @@ def parse_config(
                 continue
             if not any(cell.strip() for cell in cells):
                 continue
+            if end > line and _holds_rows(header, cells):
+                # Stray quotes again, two of them: the rows between would count as having left the CSV.
+                raise csv.Error(f"a quote that is opened on line {line} is closed on line {end}")
             row = _Row(line, header, cells, errors)
             feed = rules.feed(row)
             if feed is None:
@@ -172,6 +175,12 @@ def _records(reader: Iterator[list[str]]) -> Iterator[list[str] | csv.Error]:
             return
         except csv.Error as error:
             yield error
+
+
+def _holds_rows(header: Sequence[str], cells: Sequence[str]) -> bool:
+    """Whether a cell looks as if it had taken in rows: by a line break and a comma, which only rules mean to hold."""
+    named = zip((*header, *[""] * len(cells)), cells, strict=False)
+    return any("," in cell and ("\n" in cell or "\r" in cell) for name, cell in named if name != "quality_rules")
 
 
 def unreadable(message: str, remedy: str) -> ParsedConfig:

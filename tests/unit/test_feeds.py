@@ -413,6 +413,21 @@ def test_a_quote_that_swallows_rows_makes_the_csv_unreadable() -> None:
     assert (parsed.readable, parsed.feeds) == (False, ())
 
 
+def test_two_stray_quotes_that_swallow_a_good_row_make_the_csv_unreadable_too() -> None:
+    first, good, last, more = (config_row(name).replace('","', "|") for name in "abcd")
+    rows = (first.replace(",a,", ',"a,', 1), good, last.replace(",c,", ',c",', 1), more)
+    parsed = parse("\n".join((HEADER, *rows)))
+    assert (parsed.readable, parsed.feeds) == (False, ())
+    assert "a quote that is opened on line 2 is closed on line 4" in parsed.errors[0].sentence
+
+
+def test_rules_may_take_several_lines_and_a_mistake_in_their_row_is_that_rows_own() -> None:
+    header = f"{HEADER},quality_rules"
+    good, bad = (f'{config_row(name)},"a: x > 1;\nb: y > 1"' for name in ("credit", "no name!"))
+    parsed = parse("\n".join((header, good, bad)))
+    assert (parsed.readable, len(parsed.feeds), [error.line for error in parsed.errors]) == (True, 1, [4])
+
+
 def test_catalog_is_filled_in_and_a_catalog_that_is_named_stays() -> None:
     assert only_feed(GOOD, catalog="prod").dest_catalog == "prod"
     assert only_feed({**GOOD, "dest_catalog": "${catalog}_eu"}, catalog="prod").dest_catalog == "prod_eu"
