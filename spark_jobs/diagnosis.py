@@ -31,7 +31,7 @@ from spark_jobs.reading import (
     whole_files,
     with_claims,
 )
-from spark_jobs.spark_paths import literal, spelled
+from spark_jobs.spark_paths import spelled
 from spark_jobs.spark_sql import SparkSql
 from spark_jobs.types import ddl
 
@@ -79,15 +79,8 @@ class Diagnostician:
         """The files that are gone, or are not the version that was claimed."""
         # Spark lists no file of zero bytes: those that were claimed as such bring no row, there or not.
         claims = [claim for claim in claims if claim.size > 0]
-        found: dict[str, tuple[int, int]] = {}
-        for folder in parents([claim.path for claim in claims]):
-            try:
-                rows = listed(self._spark, [claim.path for claim in claims], literal(folder)).collect()
-            except Exception as error:
-                if main_condition(error) != "PATH_NOT_FOUND":
-                    raise
-                continue
-            found.update({row["path"]: (row["size"], row["modified"]) for row in rows})
+        paths = [claim.path for claim in claims]
+        found = self._found(paths, parents(paths)) if paths else {}
         bad: Bad = []
         for claim in claims:
             now = found.get(spelled(claim.path))
@@ -99,6 +92,19 @@ class Diagnostician:
                 message = f"the file was overwritten after it was claimed: {claim.size:,} bytes then, {now[0]:,} now"
                 bad.append((claim, Problem(FileError.FILE_CHANGED, message)))
         return bad
+
+    def _found(self, paths: Sequence[str], folders: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Size and second of those of `paths` that are there, by spelled path: by one listing where all folders are."""
+        try:
+            rows = listed(self._spark, paths, folders).collect()
+        except Exception as error:
+            if main_condition(error) != "PATH_NOT_FOUND":
+                raise
+            if len(folders) == 1:
+                return {}
+            middle = len(folders) // 2
+            return self._found(paths, folders[:middle]) | self._found(paths, folders[middle:])
+        return {row["path"]: (row["size"], row["modified"]) for row in rows}
 
     def unread(self, claims: Sequence[OpenClaim]) -> list[OpenClaim]:
         """Of files that brought no row, those that hold a record beside their header."""

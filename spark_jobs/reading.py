@@ -14,7 +14,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from hub_core.model import Feed, FileFormat
 from spark_jobs.claims import OpenClaim
 from spark_jobs.headers import CORRUPT_COLUMN, HUB_PREFIX, charset, delimiter, escape, is_wide
-from spark_jobs.spark_paths import Sources, few_and_large, sources, spelled
+from spark_jobs.spark_paths import Sources, few_and_large, literal, sources, spelled
 from spark_jobs.types import within
 
 if TYPE_CHECKING:
@@ -148,9 +148,9 @@ def has_lines(spark: "SparkSession", claim: OpenClaim) -> bool:
     return bool(_reader(spark).text(list(sources([claim.path]).paths)).limit(1).collect())
 
 
-def listed(spark: "SparkSession", paths: Sequence[str], folder: str) -> "DataFrame":
-    """Spelled path, size and modification time of those of `paths` that are below `folder`; reads no content."""
-    frame = _reader(spark).format("binaryFile").load(folder)
+def listed(spark: "SparkSession", paths: Sequence[str], folders: Sequence[str]) -> "DataFrame":
+    """Spelled path, size and modification time of those of `paths` that are below `folders`; reads no content."""
+    frame = _reader(spark).format("binaryFile").load([literal(folder) for folder in folders])
     wanted = frame.where(F.col("_metadata.file_path").isin([spelled(path) for path in paths]))
     return wanted.select(
         F.col("_metadata.file_path").alias("path"),
