@@ -18,7 +18,16 @@ from spark_jobs.failures import first_line, is_passing
 from spark_jobs.headers import header_problem
 from spark_jobs.judging import judged, with_odd_quotes
 from spark_jobs.quarantine import Quarantine
-from spark_jobs.reading import CHANGED, claimed_rows, column, fields_kept, multiline, parquet_rows, well_formed_rows
+from spark_jobs.reading import (
+    CHANGED,
+    INGESTED,
+    claimed_rows,
+    column,
+    fields_kept,
+    multiline,
+    parquet_rows,
+    well_formed_rows,
+)
 from spark_jobs.spark_paths import few_and_large, total_partitions
 from spark_jobs.types import ddl
 
@@ -216,7 +225,7 @@ class GroupLoader:
             F.timestamp_seconds(F.col("_hub_modified")).alias("_file_modified"),
             F.when(refused, stop).otherwise(F.col("_hub_tracker_id")).alias("_tracker_id"),
             F.lit(self._batch_id).alias("_batch_id"),
-            F.current_timestamp().alias("_ingested_at"),
+            F.col(INGESTED).alias("_ingested_at"),
         )  # fmt: skip
         partitions = total_partitions([claim.size for claim in group.claims])
         return table if partitions is None else table.coalesce(partitions)

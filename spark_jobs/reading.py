@@ -29,6 +29,10 @@ _CHARSETS_OF_SPARK = frozenset({"US-ASCII", "ISO-8859-1", "UTF-8", "UTF-16", "UT
 CHANGED = f"{HUB_PREFIX}changed"
 """Of a row beside its claim: whether its file is another version than the one that was claimed."""
 
+INGESTED = f"{HUB_PREFIX}ingested"
+"""Of a row beside its claim: when it was read. It comes with the claim: a constant would stand in the generated code,
+which each load would have to compile, and warm, anew."""
+
 ONE_COLUMN = "\ufdd1"
 """A delimiter that no file holds, to read whole lines with the CSV reader's encodings, headers and compression."""
 
@@ -206,7 +210,7 @@ def with_claims(spark: "SparkSession", rows: "DataFrame", claims: Sequence[OpenC
     known = spark.createDataFrame(
         [(spelled(claim.path), claim.path, claim.tracker_id, claim.size, claim.modified) for claim in claims],
         "_hub_spelled string, _hub_path string, _hub_tracker_id string, _hub_size bigint, _hub_modified bigint",
-    )
+    ).withColumn(INGESTED, F.current_timestamp())
     placed = rows.select(
         "*",
         F.col("_metadata.file_path").alias("_hub_file"),
@@ -224,6 +228,7 @@ def _with_claim(rows: "DataFrame", claim: OpenClaim) -> "DataFrame":
         F.lit(claim.path).alias("_hub_path"),
         F.lit(claim.tracker_id).alias("_hub_tracker_id"),
         F.lit(claim.modified).cast("bigint").alias("_hub_modified"),
+        F.current_timestamp().alias(INGESTED),
         F.lit(False).alias(CHANGED),  # what has changed is not read
     )
 
