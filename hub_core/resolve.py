@@ -187,9 +187,7 @@ def files_due(
     `tracked` holds the newest attempt of each version of the candidates' paths, and all claims. Rows of `batch_id`
     itself are never due again, so that planning twice is the same plan.
     """
-    known: dict[tuple[str, str], list[TrackedFile]] = {}
-    for row in tracked:
-        known.setdefault((row.config_id, row.file.path), []).append(row)
+    known = _by_path(tracked)
     plan = Plan()
     for candidate in found:
         rows = known.get((candidate.feed.config_id, candidate.file.path), ())
@@ -200,8 +198,7 @@ def files_due(
                     plan.held_by[row.batch_id] = plan.held_by.get(row.batch_id) or row.run_id
             plan.skipped["claimed"] += 1
             continue
-        same = [row for row in rows if row.file.same_version(candidate.file)]
-        last = max(same, key=lambda row: row.attempt, default=None)
+        last = _newest(rows, candidate.file)
         reason = None if last is None else _done(last, batch_id, trigger, force=force)
         if reason is not None:
             plan.skipped[reason] += 1
@@ -225,16 +222,25 @@ def _done(last: TrackedFile, batch_id: str, trigger: Trigger, *, force: bool) ->
     return None
 
 
-def failed_by(found: Iterable[Candidate], tracked: Iterable[TrackedFile], batches: Collection[str]) -> set[str]:
-    """Of `batches` those whose attempt at a candidate, as storage has it now, is the newest, and did not end well."""
+def _by_path(tracked: Iterable[TrackedFile]) -> dict[tuple[str, str], list[TrackedFile]]:
     known: dict[tuple[str, str], list[TrackedFile]] = {}
     for row in tracked:
         known.setdefault((row.config_id, row.file.path), []).append(row)
+    return known
+
+
+def _newest(rows: Iterable[TrackedFile], file: SourceFile) -> TrackedFile | None:
+    """The last attempt at this version of the file."""
+    same = (row for row in rows if row.file.same_version(file))
+    return max(same, key=lambda row: row.attempt, default=None)
+
+
+def failed_by(found: Iterable[Candidate], tracked: Iterable[TrackedFile], batches: Collection[str]) -> set[str]:
+    """Of `batches` those whose attempt at a candidate, as storage has it now, is the newest, and did not end well."""
+    known = _by_path(tracked)
     failed: set[str] = set()
     for candidate in found:
-        rows = known.get((candidate.feed.config_id, candidate.file.path), ())
-        same = [row for row in rows if row.file.same_version(candidate.file)]
-        last = max(same, key=lambda row: row.attempt, default=None)
+        last = _newest(known.get((candidate.feed.config_id, candidate.file.path), ()), candidate.file)
         if last is not None and last.batch_id in batches and last.status in (FileStatus.FAILED, FileStatus.QUARANTINED):
             failed.add(last.batch_id)
     return failed
