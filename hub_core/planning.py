@@ -220,26 +220,22 @@ class Planner:
         return Scope(window_of(request, asked_at, self.lookback_days), request.file_name, settled)
 
     def _open_holders(self, lob: str, holders: Mapping[str, str | None]) -> tuple[str, ...]:
-        """Of the batches that hold files we want, those that are still at work.
+        """The batches that hold files we want, for a load to wait for.
 
         A batch without a record is a notebook's, and gets one here. A finished load's claims are leftovers, put up for
         release: until then they are waited for.
         """
-        waits_on = []
-        for batch_id, run_id in sorted(holders.items()):
+        for batch_id, run_id in holders.items():
             held = self.loads.get(batch_id)
             if held is None:
                 now = self.clock()
                 self.loads.insert(adopted(Batch(batch_id, run_id, now), lob, now))
-                waits_on.append(batch_id)
-                continue
-            if held.load.state.is_final:
+            elif held.load.state.is_final:
                 try:
                     self._put_up_for_release(held)
                 except Conflict:
                     log.info("another process moved the holder on", extra={"load_id": batch_id})
-            waits_on.append(batch_id)
-        return tuple(waits_on)
+        return tuple(sorted(holders))
 
     def adopt(self, batch: Batch, lob: str) -> None:
         """Give a notebook's batch that has no record one, so that its state shows and its dead claims are released."""

@@ -102,10 +102,11 @@ class GroupLoader:
         """Read the group's files and commit their rows, or raise before anything is committed."""
         destination = Destination(self._spark, self._sql, group.dest_table)
         filled = [claim for claim in group.claims if claim.size > 0]
-        if group.replaced and self._diagnostician.not_as_claimed(filled):
-            # Found only after the commit, a file that is gone would have taken its earlier rows with it.
-            raise NothingToGoBy("a file that replaces another is not the one that was claimed, or can't be read")
-        if few_and_large([claim.size for claim in filled]) and self._diagnostician.other_versions(filled):
+        if group.replaced:
+            if self._diagnostician.not_as_claimed(filled):
+                # Found only after the commit, a file that is gone would have taken its earlier rows with it.
+                raise NothingToGoBy("a file that replaces another is not the one that was claimed, or can't be read")
+        elif few_and_large([claim.size for claim in filled]) and self._diagnostician.other_versions(filled):
             # Read one by one, a file is told from another version by its second alone.
             raise NothingToGoBy("a file is not the one that was claimed")
         if group.rejects is None and file_rules_of(group.feed):
@@ -282,12 +283,11 @@ class GroupLoader:
         except Exception as unexpected:
             if is_passing(unexpected):
                 raise
-            return self._given_up(group, unexpected)
+            return self._give_up(group, unexpected)
 
-    def _given_up(self, group: Group, error: Exception) -> list[Group] | None:
-        diagnosis = _given_up(group, error)
+    def _give_up(self, group: Group, error: Exception) -> list[Group] | None:
         try:
-            return self._divide(group, diagnosis)
+            return self._divide(group, _given_up(group, error))
         except Exception as unexpected:
             if is_passing(unexpected):
                 raise
