@@ -30,8 +30,8 @@ CHANGED = f"{HUB_PREFIX}changed"
 """Of a row beside its claim: whether its file is another version than the one that was claimed."""
 
 INGESTED = f"{HUB_PREFIX}ingested"
-"""Of a row beside its claim: when it was read. It comes with the claim: a constant would stand in the generated code,
-which each load would have to compile, and warm, anew."""
+"""Of a row beside its claim: when it was read. It comes with the claim, since a constant would stand in the generated
+code, which each load would have to compile, and warm, anew."""
 
 ONE_COLUMN = "\ufdd1"
 """A delimiter that no file holds, to read whole lines with the CSV reader's encodings, headers and compression."""
@@ -227,10 +227,19 @@ def _with_claim(rows: "DataFrame", claim: OpenClaim) -> "DataFrame":
         "*",
         F.lit(claim.path).alias("_hub_path"),
         F.lit(claim.tracker_id).alias("_hub_tracker_id"),
-        F.lit(claim.modified).cast("bigint").alias("_hub_modified"),
-        F.current_timestamp().alias(INGESTED),
+        _outside_the_code(F.lit(claim.modified).cast("bigint")).alias("_hub_modified"),
+        _outside_the_code(F.current_timestamp()).alias(INGESTED),
         F.lit(False).alias(CHANGED),  # what has changed is not read
     )
+
+
+def _outside_the_code(number: "Column") -> "Column":
+    """A constant number, but not written into the generated code, so that all files and loads share that code.
+
+    Spark hands texts and arrays to the code as arguments, and numbers as digits in it; https://github.com/apache/spark,
+    `Literal.doGenCode`. What is no constant to it, though always 0, keeps it from taking the number out of the array.
+    """
+    return F.get(F.array(number), F.least(F.spark_partition_id(), F.lit(0)))
 
 
 def _of_second(modified: int) -> Version:

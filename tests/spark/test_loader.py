@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from hub_core.model import Feed, FileStatus
+from hub_core.model import Feed, FileStatus, SourceFile, digest
 from spark_jobs import spark_paths
+from spark_jobs.claims import OpenClaim
 from spark_jobs.loader import LoadResult
+from spark_jobs.reading import claimed_rows, well_formed_rows
 from tests.lake import Lake
 
 pytestmark = pytest.mark.stack
@@ -157,3 +159,31 @@ def test_a_few_large_files_which_are_read_one_by_one_end_as_small_ones_do(
         assert (found["a.csv"], found["b #1.csv"]) == (2, 1)
     [row] = lake.spark.table(feeds[0].table).where("id = '3'").select("_source_file").collect()
     assert row["_source_file"].endswith("/large/b #1.csv")
+
+
+def test_large_files_of_any_second_share_the_code_that_spark_generates(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, next_second: Callable[[], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(spark_paths, "LARGE_FILE", 0)
+    feed = lake.feed("one_code")
+    lake.put(feed, "a.csv", TWO)
+    next_second()
+    lake.put(feed, "b.csv", TWO)
+
+    def generated(file: SourceFile) -> list[str]:
+        claim = OpenClaim(digest(file.path), file.path, file.size, int(file.modified.timestamp()), "", feed)
+        rows = claimed_rows(
+            lake.spark, [claim], lambda some, version: well_formed_rows(lake.spark, some, ("id", "name"), version)
+        )
+        rows.drop("_metadata").explain(mode="codegen")
+        return [line for line in capsys.readouterr().out.splitlines() if line.startswith("/* ")]
+
+    # The tests' stack does without generated code.
+    generating = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+    for setting, value in generating.items():
+        lake.spark.conf.set(setting, value)
+    one, other = [generated(file) for file in lake.listed(feed)]
+    for setting in generating:
+        lake.spark.conf.unset(setting)
+    assert one == other
+    assert any("GeneratedIterator" in line for line in one)
