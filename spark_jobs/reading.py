@@ -1,5 +1,6 @@
 """DataFrames over a group's files: one read, with each file's claim beside its rows."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -30,12 +31,16 @@ CHANGED = f"{HUB_PREFIX}changed"
 """Of a row beside its claim: whether its file is another version than the one that was claimed."""
 
 INGESTED = f"{HUB_PREFIX}ingested"
-"""Of a row beside its claim: when it was read. It comes with the claim, since a constant would stand in the generated
-code, which each load would have to compile, and warm, anew."""
+"""Of a row beside its claim: when it was read."""
 
 ONE_COLUMN = "\ufdd1"
 """A delimiter that no file holds, to read whole lines with the CSV reader's encodings, headers and compression."""
 
+
+_CLAIMS = (
+    "array<struct<_hub_spelled: string, _hub_path: string, _hub_tracker_id: string, _hub_size: bigint, "
+    "_hub_modified: bigint>>"
+)
 
 type Version = Mapping[str, str]
 """Options by which Spark reads only files of one version."""
@@ -207,19 +212,31 @@ def claimed_rows(
 
 def with_claims(spark: "SparkSession", rows: "DataFrame", claims: Sequence[OpenClaim]) -> "DataFrame":
     """`rows` beside their claims in the columns `_hub_…`; rows of other files fall out."""
-    known = spark.createDataFrame(
-        [(spelled(claim.path), claim.path, claim.tracker_id, claim.size, claim.modified) for claim in claims],
-        "_hub_spelled string, _hub_path string, _hub_tracker_id string, _hub_size bigint, _hub_modified bigint",
-    ).withColumn(INGESTED, F.current_timestamp())
     placed = rows.select(
         "*",
         F.col("_metadata.file_path").alias("_hub_file"),
         F.col("_metadata.file_size").alias("_hub_read_size"),
         F.unix_seconds(F.col("_metadata.file_modification_time")).alias("_hub_read_modified"),
     )
-    joined = placed.join(F.broadcast(known), F.col("_hub_file") == F.col("_hub_spelled"))
+    joined = placed.join(F.broadcast(_rows_of(spark, claims)), F.col("_hub_file") == F.col("_hub_spelled"))
     other_size = F.col("_hub_read_size") != F.col("_hub_size")
     return joined.withColumn(CHANGED, other_size | (F.col("_hub_read_modified") != F.col("_hub_modified")))
+
+
+def _rows_of(spark: "SparkSession", claims: Sequence[OpenClaim]) -> "DataFrame":
+    # As one text. From rows, the client makes Arrow tables, which take some megabytes in each of the threads that load.
+    known = [
+        {
+            "_hub_spelled": spelled(claim.path),
+            "_hub_path": claim.path,
+            "_hub_tracker_id": claim.tracker_id,
+            "_hub_size": claim.size,
+            "_hub_modified": claim.modified,
+        }
+        for claim in claims
+    ]
+    rows = spark.range(1).select(F.inline(F.from_json(F.lit(json.dumps(known)), _CLAIMS)))
+    return rows.withColumn(INGESTED, _outside_the_code(F.current_timestamp()))
 
 
 def _with_claim(rows: "DataFrame", claim: OpenClaim) -> "DataFrame":

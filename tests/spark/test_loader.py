@@ -180,10 +180,13 @@ def test_large_files_of_any_second_share_the_code_that_spark_generates(
 
     # The tests' stack does without generated code.
     generating = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+    before = {setting: lake.spark.conf.get(setting) for setting in generating}
     for setting, value in generating.items():
         lake.spark.conf.set(setting, value)
-    one, other = [generated(file) for file in lake.listed(feed)]
-    for setting in generating:
-        lake.spark.conf.unset(setting)
+    try:
+        one, other = [generated(file) for file in lake.listed(feed)]
+    finally:
+        for setting, value in before.items():
+            lake.spark.conf.set(setting, value)
     assert one == other
     assert any("GeneratedIterator" in line for line in one)
