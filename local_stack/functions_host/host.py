@@ -49,6 +49,7 @@ async def serve(options: Options, settings: Mapping[str, str]) -> int:
     options.state.mkdir(parents=True, exist_ok=True)
     os.chdir(options.app)
     functions = await start_worker(options.app, settings)
+    _require_bundle(functions, host_json)
     storage = Storage()
     outputs = QueueOutputs(storage, host_json.queues)
     worker = Worker(outputs.send, host_json.function_timeout, _recycle)
@@ -76,6 +77,14 @@ async def serve(options: Options, settings: Mapping[str, str]) -> int:
 
 def _say_nothing_secret_from_the_start(options: Options) -> None:
     set_up_logging((options.keys.function, options.keys.master), {})
+
+
+def _require_bundle(functions: tuple[Function, ...], host_json: HostJson) -> None:
+    # https://learn.microsoft.com/azure/azure-functions/functions-bindings-register
+    wanting = [one.name for one in functions if isinstance(one.trigger, QueueTrigger | EventGridTrigger)]
+    if wanting and not host_json.has_bundle:
+        said = f"the triggers of {', '.join(wanting)} are of an extension, and host.json has no extensionBundle"
+        raise StartFailed(f'{said}; add {{"id": "Microsoft.Azure.Functions.ExtensionBundle", "version": …}}')
 
 
 def _listeners(

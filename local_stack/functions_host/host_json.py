@@ -35,6 +35,8 @@ class HostJson:
     route_prefix: str = "api"
     queues: QueueOptions = QueueOptions()
     function_timeout: float | None = 1800.0
+    has_bundle: bool = False
+    """Whether it names an extension bundle: all triggers but HTTP's and timers' come with that."""
     ignored: tuple[str, ...] = ()
 
 
@@ -83,6 +85,7 @@ def parse_host_json(document: Mapping[str, Any]) -> HostJson:
             route_prefix=str(http.pop("routeprefix", "api")).strip("/"),
             queues=_queue_options(queues),
             function_timeout=_timeout(root.get("functiontimeout")),
+            has_bundle=bool(_fold(root.get("extensionbundle", {})).get("id")),
             ignored=tuple(f"extensions.http.{k}" for k in http) + tuple(f"extensions.queues.{k}" for k in queues),
         )
     except (TypeError, ValueError) as error:

@@ -462,6 +462,17 @@ class TestLife:
         assert code == 1
         assert "%NO_SUCH_SCHEDULE% is not among the app settings" in said
 
+    def test_a_trigger_of_an_extension_wants_the_bundle_that_it_comes_with(self, tmp_path: Path) -> None:
+        (tmp_path / "function_app.py").write_text(
+            "import azure.functions as func\n"
+            "app = func.FunctionApp()\n"
+            "@app.event_grid_trigger('event')\n"
+            "def f(event: func.EventGridEvent) -> None: ...\n"
+        )
+        code, said = failed_start(tmp_path)
+        assert code == 1
+        assert "host.json has no extensionBundle" in said
+
 
 def failed_start(app: Path) -> tuple[int, str]:
     (app / "host.json").write_text('{"version": "2.0"}')

@@ -70,6 +70,8 @@ def test_the_host_and_the_code_agree_on_prefix_poison_and_encoding() -> None:
     assert host["extensions"]["http"]["routePrefix"] == "api"
     assert host["extensions"]["queues"]["maxDequeueCount"] == 5
     assert host["extensions"]["queues"]["messageEncoding"] == "base64"
+    # Queue and Event Grid triggers come with it.
+    assert host["extensionBundle"]["id"] == "Microsoft.Azure.Functions.ExtensionBundle"
 
 
 IMPORTED = """
