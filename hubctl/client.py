@@ -1,40 +1,46 @@
 """The service's routes as calls; answers become values, and failures become `Refused` or `Unreachable`."""
 
+import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
 from hubctl.documents import FieldProblem, FileOutcome, Json, Load, children, text
-from hubctl.failures import Failure, Refused, Unreachable
-from hubctl.target import Target
+from hubctl.failures import Failure, OutOfTime, Refused, Unreachable
+from hubctl.target import Target, is_header_value
+from hubctl.watch import Patience
 
 _TOO_MANY_REQUESTS = 429
+_LONGEST_CALL = 240.0
+"""Seconds: Azure's front door ends a request after 230."""
+_LOAD_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _LARGEST_PAGE = 200
 """What the service gives at most."""
 
 
 class HubClient(AbstractContextManager["HubClient"]):
-    """One service; `transport` is httpx's (tests swap it)."""
+    """One service; `transport` is httpx's (tests swap it). No call takes longer than `patience` has left."""
 
     def __init__(
-        self, target: Target, *, transport: httpx.BaseTransport | None = None, timeout_seconds: float = 240.0
+        self, target: Target, *, transport: httpx.BaseTransport | None = None, patience: Patience | None = None
     ) -> None:
         headers = {"Accept": "application/json", "User-Agent": "hubctl"}
         if target.key:
             headers["x-functions-key"] = target.key
         self._where = target.url
+        self._patience = patience
         self._http = httpx.Client(
             base_url=target.url,
             headers=headers,
             transport=transport,
-            timeout=httpx.Timeout(timeout_seconds, connect=10.0),
             trust_env=urlsplit(target.url).hostname not in _LOOPBACK,  # a company's proxy knows no loopback address
             follow_redirects=False,  # the key must not travel to another host
         )
@@ -49,17 +55,19 @@ class HubClient(AbstractContextManager["HubClient"]):
 
     def post_load(self, request: Json, idempotency_key: str | None) -> tuple[Json, float | None]:
         """`POST loads`: the load's document (or the dry run's), and Retry-After in seconds."""
+        if idempotency_key and not is_header_value(idempotency_key):
+            raise Refused("--idempotency-key holds a character that no header may", remedy="give 1 to 255 of ASCII")
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._call("POST", "loads", json=request, headers=headers)
 
     def load(self, load_id: str) -> tuple[Load, float | None]:
         """`GET loads/{id}`, and Retry-After in seconds."""
-        document, retry_after = self._call("GET", f"loads/{_segment(load_id)}")
-        return Load.read(document), retry_after
+        document, retry_after = self._call("GET", f"loads/{_id(load_id)}")
+        return _load(document), retry_after
 
     def change(self, load_id: str, action: str) -> Load:
         """`POST loads/{id}/cancel` or `/retry`: the load as it is then (of a retry: the new one)."""
-        return Load.read(self._call("POST", f"loads/{_segment(load_id)}/{action}")[0])
+        return _load(self._call("POST", f"loads/{_id(load_id)}/{action}")[0])
 
     def loads(
         self, *, lob: str | None = None, status: str | None = None, limit: int | None = None, every: bool = False
@@ -77,12 +85,19 @@ class HubClient(AbstractContextManager["HubClient"]):
     def files(self, load_id: str, status: str | None = None) -> Iterator[FileOutcome]:
         """`GET loads/{id}/files`, all pages."""
         params = {"status": status} if status else {}
-        for document in self._pages(f"loads/{_segment(load_id)}/files", params):
+        for document in self._pages(f"loads/{_id(load_id)}/files", params):
             yield FileOutcome.read(document)
 
     def feeds(self, lob: str | None = None) -> Json:
         """`GET feeds`."""
         return self._call("GET", "feeds", params={"lob": lob} if lob else None)[0]
+
+    def _left(self) -> float:
+        left = None if self._patience is None else self._patience.left
+        return math.inf if left is None else left
+
+    def _timeout(self) -> httpx.Timeout:
+        return httpx.Timeout(min(_LONGEST_CALL, max(self._left(), 0.1)), connect=min(10.0, max(self._left(), 0.1)))
 
     def _pages(self, path: str, params: Mapping[str, str]) -> Iterator[Json]:
         """The values of all pages. Of a nextLink only the query is taken: the key stays with the host it is for."""
@@ -107,8 +122,14 @@ class HubClient(AbstractContextManager["HubClient"]):
         headers: Mapping[str, str] | None = None,
     ) -> tuple[Json, float | None]:
         try:
-            response = self._http.request(method, path, json=json, params=params, headers=headers)
+            response = self._http.request(
+                method, path, json=json, params=params, headers=headers, timeout=self._timeout()
+            )
         except httpx.TimeoutException as error:
+            if self._left() <= 0:
+                raise OutOfTime(
+                    f"{self._where} did not answer within --timeout", remedy="what was asked for may go on"
+                ) from error
             raise Unreachable(
                 f"{self._where} did not answer in time", remedy="try again, or look at its health"
             ) from error
@@ -124,8 +145,17 @@ class HubClient(AbstractContextManager["HubClient"]):
         return document, _retry_after(response)
 
 
-def _segment(load_id: str) -> str:
-    return quote(load_id, safe="")
+def _load(document: Json) -> Load:
+    load = Load.read(document)
+    if not load.id:
+        raise Unreachable("the service answered with something that is no load")
+    return load
+
+
+def _id(load_id: str) -> str:
+    if _LOAD_ID.fullmatch(load_id) is None:
+        raise Refused(f"{load_id!r} is no load's id", remedy="`hubctl loads` lists them")
+    return load_id
 
 
 def _object(response: httpx.Response) -> Json | None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,12 +59,13 @@ def check(
         except Rejected as error:
             given = "--allowed-root" if allowed_root else "HUB_ALLOWED_ROOTS"
             raise Refused(f"{given}: {error.message}", code=error.code) from error
-        errors = [CellProblem(e.line, e.column, e.value, e.message, e.remedy) for e in parsed.errors]
+        rows = [{name: getattr(error, name) for name in CellProblem.__slots__} for error in parsed.errors]
+        errors = [CellProblem.read(row) for row in rows]
         document = {
             "file": str(file),
             "lob": lob,
             "feeds": len(parsed.feeds),
-            "errors": [asdict(error) for error in errors],
+            "errors": rows,
         }
         from hubctl.render import config_table, plain
 

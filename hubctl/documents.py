@@ -140,11 +140,19 @@ class FileOutcome:
 
 
 def text(document: Json, name: str) -> str:
-    """The member as text; empty where it is absent or null."""
+    """The member as text; empty where it is absent or null.
+
+    Control characters are spelled out: a name from outside must not steer the terminal that shows it.
+    """
     value = document.get(name)
     if value is None:
         return ""
-    return value if isinstance(value, str) else str(value)
+    found = value if isinstance(value, str) else str(value)
+    return found if found.isprintable() else "".join(map(_shown, found))
+
+
+def _shown(char: str) -> str:
+    return char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode("ascii")
 
 
 def number(document: Json, name: str) -> int | None:

@@ -8,7 +8,7 @@ import typer
 
 from hubctl.documents import Json, Load
 from hubctl.failures import Failure, Unreachable
-from hubctl.shell import JsonOption, KeyOption, Output, Shell, TimeoutOption, UrlOption, command, shell_of
+from hubctl.shell import JsonOption, KeyOption, Output, TimeoutOption, UrlOption, command, shell_of
 from hubctl.watch import Patience, exit_code, follow, persist
 
 if TYPE_CHECKING:
@@ -49,16 +49,17 @@ def load(
         "dry_run": dry_run,
     }
     request = {name: value for name, value in fields.items() if value not in (None, "", False)}
-    with command(output), shell.client(url, key) as client:
+    patience = Patience(shell.clock, timeout)
+    with command(output), shell.client(url, key, patience) as client:
         # With a key, sending again what got no answer cannot make a second load.
         send = partial(client.post_load, request, None if dry_run else idempotency_key or uuid4().hex)
-        document, retry_after = persist(send, Patience(shell.clock, timeout), tries=3)
+        document, retry_after = persist(send, patience, tries=3)
         if dry_run or document.get("dry_run") is True:
             _show_plan(output, document)
             return
         accepted = Load.read(document)
         if watch:
-            _watch(output, shell, client, watched=accepted, retry_after=retry_after, timeout=timeout)
+            _watch(output, client, watched=accepted, retry_after=retry_after, patience=patience)
         else:
             _show_load(output, accepted)
 
@@ -95,10 +96,11 @@ def status(
 ) -> None:
     """Show one load; with --watch, the exit codes are those of load --watch."""
     output, shell = Output(as_json), shell_of(context)
-    with command(output), shell.client(url, key) as client:
+    patience = Patience(shell.clock, timeout)
+    with command(output), shell.client(url, key, patience) as client:
         found, retry_after = client.load(load_id)
         if watch:
-            _watch(output, shell, client, watched=found, retry_after=retry_after, timeout=timeout)
+            _watch(output, client, watched=found, retry_after=retry_after, patience=patience)
         else:
             _show_load(output, found)
 
@@ -142,10 +144,11 @@ def retry(
 ) -> None:
     """Ask for a new load of a load's FAILED and QUARANTINED files."""
     output, shell = Output(as_json), shell_of(context)
-    with command(output), shell.client(url, key) as client:
+    patience = Patience(shell.clock, timeout)
+    with command(output), shell.client(url, key, patience) as client:
         again = client.change(load_id, "retry")
         if watch:
-            _watch(output, shell, client, watched=again, retry_after=None, timeout=timeout)
+            _watch(output, client, watched=again, retry_after=None, patience=patience)
         else:
             _show_load(output, again)
 
@@ -180,19 +183,12 @@ def _show_load(output: Output, shown: Load) -> None:
 
 
 def _watch(
-    output: Output,
-    shell: Shell,
-    client: "HubClient",
-    *,
-    watched: Load,
-    retry_after: float | None,
-    timeout: float | None,
+    output: Output, client: "HubClient", *, watched: Load, retry_after: float | None, patience: Patience
 ) -> None:
     """Follow `watched`, show how it ended and its files, and leave with the exit code that says so."""
     from hubctl.progress import load_progress
     from hubctl.render import load_panel, outcome_table
 
-    patience = Patience(shell.clock, timeout)
     messages = output.messages
     try:
         with load_progress(messages) as show:

@@ -12,7 +12,7 @@ import typer
 
 from hubctl.failures import Exit, Failure
 from hubctl.target import STACK_FILE, find_target
-from hubctl.watch import Clock, SystemClock
+from hubctl.watch import Clock, Patience, SystemClock
 
 if TYPE_CHECKING:
     import httpx
@@ -31,7 +31,7 @@ KeyOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else there.")]
 TimeoutOption = Annotated[
-    float | None, typer.Option("--timeout", min=1, help="With --watch: give up after these seconds (exit code 4).")
+    float | None, typer.Option("--timeout", min=1, help="Give up after these seconds (exit code 4); a load goes on.")
 ]
 
 _WIDE = 160
@@ -45,11 +45,11 @@ class Shell:
     clock: Clock = field(default_factory=SystemClock)
     stack_file: Path = STACK_FILE
 
-    def client(self, url: str | None, key: str | None) -> "HubClient":
+    def client(self, url: str | None, key: str | None, patience: Patience | None = None) -> "HubClient":
         """The service that the options mean."""
         from hubctl.client import HubClient
 
-        return HubClient(find_target(url, key, self.stack_file), transport=self.transport)
+        return HubClient(find_target(url, key, self.stack_file), transport=self.transport, patience=patience)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,17 +32,28 @@ def find_target(url: str | None, key: str | None, stack_file: Path = STACK_FILE)
             remedy=f"give --url or HUB_URL, or start one with `hubctl up` (it writes {stack_file})",
         )
     base = base_url(url if url is not None else local)
+    key = (key or "").strip()
     if not key and local and base == base_url(local):
         key = text(stack, "function_key")
+    if not is_header_value(key):
+        raise Refused("the function key holds a character that no key has", remedy="is HUB_KEY the key, and whole?")
     return Target(base, key or None)
+
+
+def is_header_value(value: str) -> bool:
+    """Whether `value` can stand in a header as it is."""
+    return value.isascii() and value.isprintable() and value == value.strip()
 
 
 def base_url(url: str) -> str:
     """`url` with `/api/` at its end; Refused if it is no plain http(s) address."""
+    import httpx
+
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises where it is no number
-    except ValueError as error:
+        httpx.URL(url)  # raises where the host is none
+    except (ValueError, httpx.InvalidURL) as error:
         raise Refused(f"--url is no address: {error}", remedy="write e.g. https://my-hub.azurewebsites.net") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Refused("--url is not an http(s) address", remedy="write e.g. https://my-hub.azurewebsites.net")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -42,10 +42,21 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a call or a load may take."""
+    """How long a command may take, from now on."""
 
     clock: Clock
     timeout_seconds: float | None = None
+    until: float | None = field(init=False)
+    """Of the clock; None: for as long as it takes."""
+
+    def __post_init__(self) -> None:
+        until = None if self.timeout_seconds is None else self.clock.now() + self.timeout_seconds
+        object.__setattr__(self, "until", until)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds, less than 0 where it is over."""
+        return None if self.until is None else self.until - self.clock.now()
 
 
 def is_final(load: Load) -> bool:
@@ -58,9 +69,7 @@ def exit_code(load: Load) -> Exit:
     return Exit.OK if load.state in _GOOD else Exit.NOT_ALL_GOOD
 
 
-def persist[Answer](
-    call: Callable[[], Answer], patience: Patience, *, give_up_at: float | None = None, tries: int = _TRIES
-) -> Answer:
+def persist[Answer](call: Callable[[], Answer], patience: Patience, *, tries: int = _TRIES) -> Answer:
     """`call`'s answer; while it is Unreachable it is tried again with growing pauses, `tries` times in all."""
     pause = 1.0
     for left in range(tries - 1, -1, -1):
@@ -68,7 +77,7 @@ def persist[Answer](
             return call()
         except Unreachable as failure:
             wait = min(failure.retry_after if failure.retry_after is not None else pause, _LONGEST_WAIT)
-            late = give_up_at is not None and patience.clock.now() + wait > give_up_at
+            late = patience.left is not None and wait > patience.left
             if left == 0 or late:
                 raise
             patience.clock.sleep(wait)
@@ -85,18 +94,16 @@ def follow(
     show: Callable[[Load], None],
 ) -> Load:
     """`load` once it is final; each state seen goes to `show`. OutOfTime when patience's timeout runs out."""
-    clock = patience.clock
-    end = None if patience.timeout_seconds is None else clock.now() + patience.timeout_seconds
     show(load)
     while not is_final(load):
         wait = max(0.2, min(retry_after if retry_after is not None else _POLL_SECONDS, _LONGEST_WAIT))
-        left = None if end is None else end - clock.now()
+        left = patience.left
         if left is not None and left <= 0:
             raise OutOfTime(
                 f"load {load.id} is still {load.state} after {patience.timeout_seconds:g} s",
                 remedy=f"it goes on; follow it with: hubctl status {load.id} --watch",
             )
-        clock.sleep(wait if left is None else min(wait, left))
-        load, retry_after = persist(partial(fetch, load.id), patience, give_up_at=end)
+        patience.clock.sleep(wait if left is None else min(wait, left))
+        load, retry_after = persist(partial(fetch, load.id), patience)
         show(load)
     return load

@@ -216,10 +216,70 @@ def test_the_key_stays_with_its_host_whatever_a_next_link_says() -> None:
     assert {request.url.host for request in service.requests} == {"hub.example"}
 
 
-def test_an_id_is_one_segment_of_the_path() -> None:
-    service = Service(load=[ok(a_load("SUCCESS"))])
-    service.run("status", "../feeds?x=1")
-    assert service.requests[0].url.raw_path == b"/api/loads/..%2Ffeeds%3Fx%3D1"
+@pytest.mark.parametrize("load_id", ["", ".", "..", "../feeds?x=1", "a/b", "ä", "x" * 65])
+def test_what_is_no_id_is_refused_and_asked_for_nowhere(load_id: str) -> None:
+    service = Service(load=[ok(page().json())])
+    result = service.run("status", load_id, "--watch")
+    assert (result.exit_code, service.requests) == (2, [])
+    assert "is no load's id" in result.stderr
+
+
+def test_an_answer_that_is_no_load_is_not_watched() -> None:
+    result = Service(load=[page()]).run("status", "load-1", "--watch")
+    assert result.exit_code == 3
+    assert "no load" in result.stderr
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\n", f" {KEY}  "])
+def test_white_space_round_the_key_is_no_part_of_it(key: str) -> None:
+    service = Service(feeds=[ok({"value": []})])
+    assert service.run("feeds", "--key", key).exit_code == 0
+    assert service.requests[0].headers["x-functions-key"] == KEY
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\nx", f"{KEY}ü", f"{KEY}\x00"])
+def test_a_key_that_can_be_none_is_refused_and_never_shown(key: str) -> None:
+    result = Service(feeds=[ok({"value": []})]).run("feeds", "--key", key)
+    assert result.exit_code == 2
+    assert KEY not in result.stderr + result.stdout
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "x ", "a\nb"])
+def test_an_idempotency_key_that_no_header_can_hold_is_refused(key: str) -> None:
+    service = Service(post_loads=[ok(a_load("ACCEPTED"), 202)])
+    assert service.run("load", "--lob", "falcon", "--idempotency-key", key).exit_code == 2
+    assert service.requests == []
+
+
+@pytest.mark.parametrize("url", ["http://☃..x", "http://ex_ampleü"])
+def test_an_address_of_no_host_is_refused(url: str) -> None:
+    result = Service(feeds=[ok({"value": []})]).run("feeds", "--url", url)
+    assert (result.exit_code, "Traceback" in result.output) == (2, False)
+
+
+def test_a_call_gets_no_more_time_than_the_command_has_left() -> None:
+    service = Service(post_loads=[httpx.ReadTimeout("silent")])
+    allowed: list[float] = []
+
+    def silent(request: httpx.Request) -> httpx.Response:
+        allowed.append(request.extensions["timeout"]["read"])
+        service.clock.sleep(allowed[-1])
+        raise httpx.ReadTimeout("silent")
+
+    shell = Shell(httpx.MockTransport(silent), service.clock, Path("no-such-file"))
+    arguments = ["load", "--lob", "falcon", "--watch", "--timeout", "30"]
+    result = CliRunner().invoke(app, arguments, obj=shell, env={"HUB_URL": URL, "HUB_KEY": KEY})
+    assert (result.exit_code, allowed, service.clock.now()) == (4, [30], 30)
+
+
+def test_a_name_cannot_steer_the_terminal() -> None:
+    bad = {"line": 2, "column": "category", "value": "a\x1b[2Jb", "message": "\x9b31m", "remedy": "r"}
+    document = {"as_of": None, "value": [], "config_errors": [bad]}
+    service = Service(feeds=[ok(document)])
+    shown = service.run("feeds").stdout
+    assert "a\\x1b[2Jb" in shown
+    assert not {"\x1b", "\x9b"} & set(shown)
+    assert json.loads(service.run("feeds", "--json").stdout) == document
 
 
 def test_feeds_can_be_narrowed_to_a_lob() -> None:
