@@ -133,10 +133,16 @@ class DatabricksJobs:
 
 
 def _run(run: "SdkRun") -> Run:
-    """The loader's task decides: in a LOB's own job a failed gold task does not make good files bad."""
+    """The loader's task decides: in a LOB's own job a failed gold task does not make good files bad.
+
+    But only its success is final: after an attempt that failed another may come, for as long as the run goes on.
+    """
     loader = _loader_task(run)
     state = loader.state if loader is not None and loader.state is not None else run.state
-    return Run(str(run.run_id), _state(state), run.run_page_url, state.state_message if state else None)
+    seen = _state(state)
+    if seen in (RunState.FAILED, RunState.CANCELED) and not _state(run.state).is_over:
+        seen = RunState.RUNNING
+    return Run(str(run.run_id), seen, run.run_page_url, state.state_message if state else None)
 
 
 def _sentence(error: str | None) -> str | None:
@@ -147,7 +153,9 @@ def _sentence(error: str | None) -> str | None:
 
 
 def _loader_task(run: "SdkRun") -> "RunTask | None":
-    return next((task for task in run.tasks or [] if task.task_key == LOADER_TASK), None)
+    """Its newest attempt: a run shows all of them, in no stated order."""
+    attempts = [task for task in run.tasks or [] if task.task_key == LOADER_TASK]
+    return max(attempts, key=lambda task: task.attempt_number or 0, default=None)
 
 
 def _state(state: "SdkRunState | None") -> RunState:

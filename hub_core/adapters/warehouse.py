@@ -44,6 +44,7 @@ _OPTIONS = {
 _IDLE_SECONDS = 600
 _CONFLICT_SECONDS = 120
 _REFUSALS = (429, 503)
+_UNKNOWN = (400, 404)
 CONCURRENT_MODIFICATION = "CONCURRENT_MODIFICATION"
 
 # Databricks begins an error's text with its class and ends it with its SQLSTATE; the connector hands on nothing else.
@@ -90,7 +91,7 @@ class WarehouseSql:
                 try:
                     return self._run_on(kept, statement, parameters)
                 except exc.DatabaseError as error:
-                    if type(error) is not exc.DatabaseError:
+                    if not _is_session_gone(error):
                         raise
                     # The warehouse does not know the session any more, nor, most likely, those kept beside it.
                     self._forget()
@@ -141,6 +142,11 @@ class WarehouseSql:
         except (exc.Error, HTTPError, OSError, EOFError) as error:
             # Connections that could not be made, answers that broke off: the connector hands on urllib3's own errors.
             raise Transient("WAREHOUSE_UNAVAILABLE", f"the SQL warehouse: {type(error).__name__}") from error
+        except ValueError as error:
+            # The connector reads Retry-After as a number of seconds, and breaks where a gateway has sent a date.
+            raise Transient(
+                "WAREHOUSE_UNAVAILABLE", "the SQL warehouse asked to wait, until no one knows when"
+            ) from error
 
 
 def _is_conflict(error: Exception) -> bool:
@@ -159,6 +165,13 @@ def _close_aside(connection: Any) -> None:
     threading.Thread(target=_close, args=(connection,), daemon=True, name="close-connection").start()
 
 
+def _is_session_gone(error: exc.DatabaseError) -> bool:
+    """Whether a session that was kept is not known any more: said by Thrift, or as HTTP 400 or 404 before it."""
+    if isinstance(error, exc.RequestError):
+        return (error.context or {}).get("http-code") in _UNKNOWN
+    return type(error) is exc.DatabaseError
+
+
 def _is_refusal(error: BaseException) -> bool:
     return isinstance(error, exc.RequestError) and (error.context or {}).get("http-code") in _REFUSALS
 
@@ -167,7 +180,7 @@ def _request_error(context: Mapping[str, Any]) -> Broken | Transient:
     status = context.get("http-code")
     if status in (401, 403):
         return Broken("WAREHOUSE_DENIED", "the SQL warehouse refused the sign-in; check CAN USE on it")
-    if status in (400, 404):
+    if status in _UNKNOWN:
         return Broken("WAREHOUSE_GONE", f"the SQL warehouse answered {status}; check HUB_WAREHOUSE_ID")
     asked = context.get("bounded-retry-delay") if status in _REFUSALS else None
     said = f"the SQL warehouse cannot be reached ({status or 'no answer'})"

@@ -185,6 +185,6 @@ def told(run: Run, host: str, tasks: list[dict[str, Any]]) -> dict[str, Any]:
                 "attempt_number": each.attempt_number,
                 "run_page_url": f"{page}/{each.run_id}",
             }
-            for each in run.latest()
+            for each in run.attempts
         ],
     }

@@ -145,6 +145,34 @@ class TestJobs:
         assert jobs(server).find_active("falcon", "b") == Run("3", RunState.RUNNING)
         assert len(server.came) == 3
 
+    @pytest.mark.parametrize(
+        ("attempts", "whole", "state"),
+        [
+            ([("FAILED", 0), (None, 1)], "RUNNING", RunState.RUNNING),
+            ([(None, 1), ("FAILED", 0)], "RUNNING", RunState.RUNNING),
+            ([("FAILED", 0)], "RUNNING", RunState.RUNNING),
+            ([("FAILED", 0), ("SUCCESS", 1)], "RUNNING", RunState.SUCCESS),
+            ([("SUCCESS", 1), ("FAILED", 0)], "TERMINATED", RunState.SUCCESS),
+            ([("FAILED", 0), ("FAILED", 1)], "TERMINATED", RunState.FAILED),
+            ([("CANCELED", 0)], "TERMINATED", RunState.CANCELED),
+        ],
+    )
+    def test_a_failed_attempt_at_the_loaders_task_ends_nothing_while_another_may_come(
+        self, serve: Serve, attempts: list[tuple[str | None, int]], whole: str, state: RunState
+    ) -> None:
+        tasks = [
+            {
+                "task_key": LOADER_TASK,
+                "attempt_number": number,
+                "state": {"life_cycle_state": "TERMINATED", "result_state": result}
+                if result
+                else {"life_cycle_state": "RUNNING"},
+            }
+            for result, number in attempts
+        ]
+        run = {"run_id": 1, "state": {"life_cycle_state": whole, "result_state": "FAILED"}, "tasks": tasks}
+        assert jobs(serve((200, {}, json.dumps(run).encode()))).get("1").state is state
+
 
 class TestWarehouse:
     def sql(self, server: Server) -> WarehouseSql:
@@ -167,6 +195,12 @@ class TestWarehouse:
         assert refused(lambda: sql.query("SELECT 1", {})).retry_after == 90  # type: ignore[attr-defined]
         assert refused(lambda: sql.query("SELECT 1", {})).retry_after > 85  # type: ignore[attr-defined]
         assert len(server.came) == 1
+
+    @pytest.mark.parametrize("asked", ["Wed, 21 Oct 2026 07:28:00 GMT", "1.5"])
+    def test_a_retry_after_that_the_connector_cannot_read_is_passing(self, serve: Serve, asked: str) -> None:
+        assert isinstance(
+            refused(lambda: self.sql(serve((503, {"Retry-After": asked}, b""))).query("S", {})), Transient
+        )
 
     def test_a_short_retry_after_is_waited_out(self, serve: Serve) -> None:
         server = serve((503, {"Retry-After": "2"}, b""), (403, {}, b""))
