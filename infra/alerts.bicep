@@ -31,7 +31,7 @@ var rules = [
   }
   {
     name: 'hub-events-poisoned'
-    description: 'Events that could not be dealt with. Runbook: Messages in a poison queue.'
+    description: 'Events that could not be dealt with. Runbook: Poisoned messages and events.'
     severity: 3
     query: 'customMetrics | where name == "hub.events" and tostring(customDimensions.outcome) in ("poisoned", "refused")'
   }
@@ -46,6 +46,12 @@ var rules = [
     description: 'A load takes longer than HUB_OVERDUE_HOURS. Runbook: An alert, Load is RUNNING since.'
     severity: 2
     query: 'traces | where message has "OVERDUE"'
+  }
+  {
+    name: 'hub-alerts-not-taken'
+    description: 'The webhook does not take alerts. Runbook: Alerts do not arrive.'
+    severity: 2
+    query: 'traces | where message has "ALERT_NOT_SENT" or message has "ALERT_REFUSED"'
   }
 ]
 

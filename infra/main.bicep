@@ -24,7 +24,7 @@ param landingContainers array
 param landingConfigContainer string = ''
 @description('Folder of the config container that holds the spokes\' CSVs.')
 param configFolder string = 'feeds'
-@description('Spokes\' releases: objects of lob and principalId, each of which may write its LOB\'s CSV and nothing else.')
+@description('Spokes\' releases: objects of lob and principalId (of a service principal), each of which may write its LOB\'s CSV and nothing else.')
 param configWriters array = []
 
 @description('HUB_CATALOG: the Unity Catalog of this environment.')
@@ -174,6 +174,15 @@ module storageRoles 'modules/storage-roles.bicep' = {
   params: {
     storageAccountName: storage.outputs.name
     principalId: identity.properties.principalId
+  }
+}
+
+module configRoles 'modules/config-roles.bicep' = {
+  name: 'config-roles-${environmentName}'
+  scope: resourceGroup(empty(landingConfigContainer) ? resourceGroup().name : landingResourceGroup)
+  params: {
+    accountName: empty(landingConfigContainer) ? storage.outputs.name : landingAccountName
+    container: empty(landingConfigContainer) ? 'config' : landingConfigContainer
     configFolder: configFolder
     configWriters: configWriters
   }

@@ -1,6 +1,6 @@
 using 'main.bicep'
 
-// What azd takes: the values of its environment (`azd env set NAME VALUE`). Pipelines take dev, staging and prod.bicepparam.
+// What azd takes: the values of its environment (`azd env set NAME VALUE`). The other files are for `az`.
 param environmentName = readEnvironmentVariable('AZURE_ENV_NAME')
 param location = readEnvironmentVariable('AZURE_LOCATION')
 param landingAccountName = readEnvironmentVariable('LANDING_ACCOUNT_NAME')

@@ -1,6 +1,6 @@
 using 'main.bicep'
 
-// Addresses and ids come from the pipeline's variables: none is spelled here.
+// Addresses and ids come from the environment's variables: none is spelled here.
 param environmentName = 'prod'
 param landingAccountName = readEnvironmentVariable('LANDING_ACCOUNT_NAME')
 param landingResourceGroup = readEnvironmentVariable('LANDING_RESOURCE_GROUP')

@@ -38,7 +38,7 @@ resource deadLetters 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'Event Grid gave up on events. Look at the container dead-letters; the sweep loads their files.'
+    description: 'Event Grid gave up on events; the sweep loads their files. Runbook: An alert, hub-events-dead-lettered.'
     severity: 3
     enabled: true
     scopes: [isNew ? made.id : found.id]

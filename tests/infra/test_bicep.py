@@ -226,7 +226,7 @@ def test_only_roles_of_the_table_are_given_and_the_page_on_security_has_each() -
 
 ASSIGNMENTS = {
     ("modules/storage-roles.bicep", "appRoles"): ("account", "role.value"),
-    ("modules/storage-roles.bicep", "writerRoles"): ("configContainer", "blobDataContributor"),
+    ("modules/config-roles.bicep", "writers"): ("configContainer", "blobDataContributor"),
     ("modules/landing-roles.bicep", "readers"): ("landing[i]", "blobDataReader"),
     ("modules/secret-roles.bicep", "readers"): ("secrets[i]", "secretsUser"),
     ("modules/monitoring.bicep", "publisher"): ("insights", "metricsPublisher"),
@@ -283,7 +283,7 @@ def test_event_grids_roles_on_the_whole_account_are_asked_for_and_not_the_defaul
 
 def test_a_spokes_release_writes_its_own_csv_alone() -> None:
     [condition] = strings(
-        properties(properties(FILES["modules/storage-roles.bicep"].declarations["writerRoles"].body)["properties"])[
+        properties(properties(FILES["modules/config-roles.bicep"].declarations["writers"].body)["properties"])[
             "condition"
         ]
     )
