@@ -8,6 +8,7 @@ from hub_core.model import iso
 
 type Json = dict[str, Any]
 
+OVERDUE = "OVERDUE"
 CARD_TYPE = "application/vnd.microsoft.card.adaptive"
 
 
@@ -25,6 +26,8 @@ def alert_body(load: Load, form: AlertFormat) -> Json:
 
 def headline(load: Load) -> str:
     """One line."""
+    if _holds_files(load):
+        return f"Load of {load.lob} ended {load.state}, and keeps files from other loads"
     if load.state.is_final:
         return f"Load of {load.lob} ended {load.state}"
     return f"Load of {load.lob} is {load.state} since {iso(load.created_at)}"
@@ -32,9 +35,17 @@ def headline(load: Load) -> str:
 
 def reason(load: Load) -> tuple[str, str]:
     """The code, and a sentence."""
+    if _holds_files(load):
+        return OVERDUE, "its claims cannot be released, and their files are not due; the log says why each minute"
     if load.error:
         return load.error.code, load.error.message
-    return "OVERDUE", "the load takes longer than HUB_OVERDUE_HOURS allows; see its run and the loads that it waits for"
+    return OVERDUE, "the load takes longer than HUB_OVERDUE_HOURS allows; see its run and the loads that it waits for"
+
+
+def _holds_files(load: Load) -> bool:
+    """Whether the load is over, and its claims should long be released."""
+    ended = load.finished_at
+    return load.claims_open and ended is not None and load.overdue_at is not None and load.overdue_at >= ended
 
 
 def _plain(load: Load) -> Json:

@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -70,11 +71,12 @@ def build(settings: Settings) -> "Hub":
         store.ensure()
     config_source = blob.BlobConfigs(accounts, settings.config_root)
     configs = ConfigReader(config_source, settings.catalog, settings.allowed_roots, settings.spokes)
+    landing = blob.BlobLanding(accounts)
     tracker = SqlTracker(warehouse(settings), settings.catalog)
     runs = jobs.DatabricksJobs(databricks_sign_in.workspace(settings), settings.job_of, settings.catalog)
     planner = Planner(
         configs=configs,
-        landing=blob.BlobLanding(accounts),
+        landing=landing,
         tracker=tracker,
         loads=loads,
         queue=load_queue,
@@ -106,7 +108,10 @@ def build(settings: Settings) -> "Hub":
         dependencies={
             "loads table": lambda: loads.get("ready"),
             "documents": lambda: documents.read("ready"),
+            "queue loads": load_queue.ping,
+            "queue blob-events": events.ping,
             "configs": config_source.lobs,
+            **{root: partial(landing.ping, root) for root in settings.allowed_roots},
             "jobs": runs.ping,
             "warehouse": tracker.ping,
         },

@@ -21,7 +21,7 @@ from hub_core.overseer import Overseer, Reconciled
 from hub_core.planning import Planner
 from hub_core.ports import Stored
 from hub_core.recent import RecentLoads
-from hub_core.request import LoadRequest, parse_request
+from hub_core.request import LoadRequest, checked_lob, parse_request
 from hub_core.sweep import DOCUMENT, SWEPT, Sweep, feed_report
 from hub_core.telemetry import SILENT, Telemetry
 
@@ -126,10 +126,13 @@ class Hub:
         raise Transient("CONFLICT", "the load is moving on just now; ask again")
 
     def retry(self, load_id: str, *, idempotency_key: str | None = None, caller: str = "") -> Load:
-        """A new load of the load's FAILED and QUARANTINED files; Rejected, 409, where it is not final or has none."""
+        """A new load of the load's FAILED and QUARANTINED files; Rejected, 409, where it is not final, or has none."""
         first = self._stored(load_id).load
         if not first.state.is_final:
             raise Rejected("NOT_FINAL", f"the load is {first.state}; retry it when it has ended", status=409)
+        if first.claims_open:
+            message = "the load has ended, but its files are not released yet; retry it in a minute"
+            raise Rejected("NOT_FINAL", message, status=409)
         if first.files.failed + first.files.quarantined == 0:
             message = "no file of the load is FAILED or QUARANTINED; post its request again to load what is due"
             raise Rejected("NOTHING_TO_RETRY", message, status=409)
@@ -190,7 +193,7 @@ class Hub:
         """A page of loads, newest first, and where to go on."""
         state = _one_of(LoadState, "status", status)
         most = _limit(limit, DEFAULT_PAGE, MAX_PAGE)
-        return self.planner.loads.page(lob or None, state, most, _continuation(after))
+        return self.planner.loads.page(checked_lob(lob), state, most, _continuation(after))
 
     def files(
         self, load_id: str, *, status: str | None = None, limit: str | None = None, after: str | None = None
@@ -204,6 +207,7 @@ class Hub:
 
     def feeds(self, lob: str | None = None) -> Json:
         """The feeds of every CSV (or of `lob`'s) as it is now, with what the last sweep found of each."""
+        lob = checked_lob(lob)
         swept = self.planner.documents.read(DOCUMENT)
         as_of, found = None, {}
         if isinstance(swept, dict):

@@ -214,7 +214,8 @@ def final_state(outcome: Outcome, *, canceled: bool, waited_well: bool) -> LoadS
     """
     good = outcome.count(FileStatus.SUCCESS)
     if canceled:
-        return LoadState.SUCCESS if outcome.total and good == outcome.total else LoadState.CANCELED
+        complete = outcome.total > 0 and good == outcome.total and waited_well
+        return LoadState.SUCCESS if complete else LoadState.CANCELED
     if outcome.total == 0:
         return LoadState.EMPTY if waited_well else LoadState.FAILED
     if good == outcome.total:

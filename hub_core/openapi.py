@@ -7,7 +7,7 @@ from pydantic.json_schema import models_json_schema
 
 from hub_core.load import Load
 from hub_core.model import FileStatus, LoadState
-from hub_core.request import LoadRequest
+from hub_core.request import MAX_NAME, LoadRequest
 
 type Json = dict[str, Any]
 
@@ -137,7 +137,7 @@ def _paths() -> Json:
                 "operationId": "list_loads",
                 "summary": "Loads, newest first",
                 "parameters": [
-                    _query("lob", {"type": "string"}),
+                    _query("lob", {"type": "string", "maxLength": MAX_NAME}),
                     _query("status", {"enum": [*LoadState]}),
                     *_paging(200),
                 ],
@@ -184,7 +184,7 @@ def _paths() -> Json:
             "get": {
                 "operationId": "list_feeds",
                 "summary": "Feeds, and what the last sweep found due",
-                "parameters": [_query("lob", {"type": "string"})],
+                "parameters": [_query("lob", {"type": "string", "maxLength": MAX_NAME})],
                 "responses": {
                     "200": {
                         "description": "`{as_of, value, config_errors}`",

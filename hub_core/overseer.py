@@ -1,10 +1,12 @@
 """What nobody asks for: loads that stand still are moved on, and operators are told of those that need them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from hub_core.alerts import headline, reason
-from hub_core.errors import Conflict, HubError
+from hub_core.alerts import OVERDUE, headline, reason
+from hub_core.errors import Conflict, HubError, Transient
+from hub_core.load import Load
 from hub_core.logs import bound, kept_apart, logger
 from hub_core.messages import LoadMessage
 from hub_core.model import LoadState
@@ -15,6 +17,8 @@ log = logger(__name__)
 
 STANDS_STILL = timedelta(minutes=3)
 ALERT_FOR = timedelta(days=1)
+ROUND = timedelta(minutes=4)
+"""A round of looks stops after so long: the host ends a function after ten minutes, and all that runs beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +43,26 @@ class Overseer:
     def reconcile(self) -> Reconciled:
         """Look at every open load once; one load's fault does not keep the others from being looked at."""
         seen = done = requeued = 0
+        began, untold = self.planner.clock(), list[str]()
         for stored in self.planner.loads.open():
+            if self.planner.clock() - began > ROUND:
+                log.warning("dependencies are slow; the other open loads wait for the next round", extra={"seen": seen})
+                break
             seen += 1
             with kept_apart(log, "reconcile", load_id=stored.load.id):
                 try:
                     with bound(load_id=stored.load.id, lob=stored.load.lob, run_id=stored.load.run_id):
-                        requeued += self._look(stored)
+                        current = self._overdue(stored)
+                        untold += [current.load.id] if current.load.alert_due else []
+                        requeued += self._look(current)
                 except Conflict:
                     log.info("another process moved the load on", extra={"load_id": stored.load.id})
                 done += 1
+        # Afterwards, and no more once the webhook has not answered: it keeps no load from going on.
+        self._tell_all(untold)
         return Reconciled(seen, requeued, faults=seen - done)
 
     def _look(self, stored: Stored) -> bool:
-        stored = self._overdue(stored)
-        if stored.load.alert_due:
-            stored = self._tell(stored)
         load = stored.load
         if not load.is_unfinished:
             return False
@@ -71,26 +80,45 @@ class Overseer:
         return True
 
     def _overdue(self, stored: Stored) -> Stored:
-        """Say it, once, of a load that takes longer than any should."""
+        """Say it, once, of a load that takes longer than any should, be it only to release its claims."""
         load, now = stored.load, self.planner.clock()
-        if load.state.is_final or load.overdue_at is not None or now - load.created_at < self.overdue_after:
+        since = load.finished_at or load.created_at
+        said = load.overdue_at is not None and load.overdue_at >= since
+        if not load.is_unfinished or said or now - since < self.overdue_after:
             return stored
-        return self.planner.loads.update(stored, load.moved(now, overdue_at=now, alert_due=True))
+        stored = self.planner.loads.update(stored, load.moved(now, overdue_at=now, alert_due=True))
+        # At once, whatever the webhook does.
+        self._say(stored.load)
+        return stored
 
-    def _tell(self, stored: Stored) -> Stored:
+    def _tell_all(self, load_ids: Sequence[str]) -> None:
+        for load_id in load_ids:
+            with kept_apart(log, "alert", load_id=load_id):
+                stored = self.planner.loads.get(load_id)
+                if stored is not None and stored.load.alert_due and not self._tell(stored):
+                    return
+
+    def _tell(self, stored: Stored) -> bool:
         """Raise the load's alert: at least once, and again each minute for a day where it is not taken.
 
-        That it isn't taken never keeps the load from going on.
+        False where the webhook cannot be reached.
         """
         load, now = stored.load, self.planner.clock()
-        code, message = reason(load)
+        code, _ = reason(load)
         extra = {"load_id": load.id, "lob": load.lob, "code": code}
         try:
             if self.alerts is not None:
                 self.alerts.send(load)
         except HubError as error:
             log.warning("alert: %s", error.message, extra={**extra, "code": error.code})
-            if now - (load.finished_at or load.overdue_at or now) < ALERT_FOR:
-                return stored
+            if now - max(load.overdue_at or load.created_at, load.finished_at or load.created_at) < ALERT_FOR:
+                return not isinstance(error, Transient)
+        if load.overdue_at is None or code != OVERDUE:
+            self._say(load)
+        self.planner.loads.update(stored, load.moved(now, alert_due=False))
+        return True
+
+    def _say(self, load: Load) -> None:
+        code, message = reason(load)
+        extra = {"load_id": load.id, "lob": load.lob, "code": code}
         log.error("%s: %s", headline(load), message, extra=extra)
-        return self.planner.loads.update(stored, load.moved(now, alert_due=False))

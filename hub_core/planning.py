@@ -272,7 +272,12 @@ class Planner:
     def _follow(self, stored: Stored, *, count: bool) -> Stored:
         load, canceling = stored.load, stored.load.state is LoadState.CANCELING
         if load.settled:
-            return self._conclude(stored, self.tracker.outcome(load.id), canceled=canceling)
+            outcome = self.tracker.outcome(load.id)
+            if canceling and outcome.count(FileStatus.CLAIMED):
+                # It was about to claim what the loads that it waited for have let go.
+                self.tracker.settle(load.lob, load.id, *_CANCELED)
+                outcome = self.tracker.outcome(load.id)
+            return self._conclude(stored, outcome, canceled=canceling, claims_open=canceling)
         if load.run_id is None and not canceling:
             return self._follow_by_tracker(stored)
         run = self._run_of(load)

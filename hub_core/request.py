@@ -3,9 +3,11 @@
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -13,6 +15,7 @@ from hub_core.errors import FieldError, Rejected
 from hub_core.model import Feed
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_NAME = 128
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of characters that steer and show nothing, or are none."""
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -30,19 +33,28 @@ _REMEDIES = {
 }
 
 
+def _or_absent(schema: dict[str, Any]) -> None:
+    del schema["type"]
+    schema["enum"] = [True, False, "", None]
+
+
 class LoadRequest(BaseModel):
     """What a caller may ask for; an empty string means absent, since schedulers send those."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    lob: str | None = Field(None, max_length=128, examples=["falcon"])
-    category: str | None = Field(None, max_length=128, examples=["transactions"])
-    subcategory: str | None = Field(None, max_length=128, examples=["credit"])
+    lob: str | None = Field(None, max_length=MAX_NAME, examples=["falcon"])
+    category: str | None = Field(None, max_length=MAX_NAME, examples=["transactions"])
+    subcategory: str | None = Field(None, max_length=MAX_NAME, examples=["credit"])
     begin_date: str | None = Field(None, description="YYYY-MM-DD, inclusive, UTC", examples=["2026-01-01"])
     end_date: str | None = Field(None, description="YYYY-MM-DD, inclusive, UTC", examples=["2026-01-31"])
     file_name: str | None = Field(None, max_length=1024, examples=["transactions_20260131.csv"])
-    force: bool = Field(False, description="take SUCCESS and QUARANTINED file versions again, and replace their rows")
-    dry_run: bool = Field(False, description="answer what would be loaded; write nothing")
+    force: bool = Field(
+        False,
+        description="take SUCCESS and QUARANTINED file versions again, and replace their rows",
+        json_schema_extra=_or_absent,
+    )
+    dry_run: bool = Field(False, description="answer what would be loaded; write nothing", json_schema_extra=_or_absent)
 
     @model_validator(mode="before")
     @classmethod
@@ -116,9 +128,19 @@ def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """A JSON object; Rejected where a name stands twice, since readers differ in which one they take."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        twice = sorted({name for name, _ in pairs if [other for other, _ in pairs].count(name) > 1})
+        twice = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise _bad([FieldError(name[:128], "stands twice", "give each field once") for name in twice])
     return found
+
+
+def checked_lob(value: str | None) -> str | None:
+    """The LOB that a list is asked for by; Rejected `BAD_REQUEST` where a request could not name it either."""
+    if not value:
+        return None
+    if len(value) > MAX_NAME or _has_unseen(value):
+        problem = FieldError("lob", "is longer than any LOB's name, or holds an invisible character", _REMEDIES["lob"])
+        raise _bad([problem])
+    return value
 
 
 def _bad(errors: Sequence[FieldError]) -> Rejected:

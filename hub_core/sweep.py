@@ -1,7 +1,7 @@
 """Once an hour, a look over all feeds: what is due, since when, and what nobody told of."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from hub_core.resolve import Candidate, Scope, files_due, overlooked, settled_be
 log = logger(__name__)
 
 DOCUMENT = "sweep.json"
+BEGUN = "sweep-begun.json"
 ADOPT_OVERLAP = timedelta(hours=1)
 """So much longer ago than the last sweep may a notebook have claimed whose load is not known yet."""
 
@@ -27,6 +28,8 @@ SWEPT = (
 """What of a feed's report a sweep has found; the rest is the CSV's."""
 
 type Report = dict[str, object]
+
+_KEY = ("lob", "category", "subcategory", "file_pattern")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,13 @@ class Sweep:
         """Whether the last sweep is older than the setting allows."""
         if not self.minutes or not self.configs.lobs():
             return False
-        then = self._last()
-        return then is None or self.planner.clock() - then >= timedelta(minutes=self.minutes)
+        now, interval = self.planner.clock(), timedelta(minutes=self.minutes)
+        # One that was begun and never ended was too much for its process: begun again at once, it would be so for ever.
+        begun = [then for then in (self._at(DOCUMENT), self._at(BEGUN)) if then is not None]
+        return not begun or now - max(begun) >= interval
 
-    def _last(self) -> datetime | None:
-        last = self.planner.documents.read(DOCUMENT)
+    def _at(self, document: str) -> datetime | None:
+        last = self.planner.documents.read(document)
         return datetime.fromisoformat(str(last["as_of"])) if isinstance(last, dict) else None
 
     def run(self) -> list[str]:
@@ -60,24 +65,31 @@ class Sweep:
 
         A LOB whose folders cannot be listed keeps no other from being looked over; its feeds stay without a count.
         """
-        now, since = self.planner.clock(), self._last()
+        documents, now = self.planner.documents, self.planner.clock()
+        since, before = self._at(DOCUMENT), documents.read(DOCUMENT)
+        documents.write(BEGUN, {"as_of": iso(now)})
         feeds: list[Report] = []
         made: list[str] = []
-        for lob in sorted(self.configs.lobs()):
+        swept: set[str] = set()
+        lobs = self.configs.lobs()
+        for lob in sorted(lobs):
             with kept_apart(log, "sweep", lob=lob):
                 reports, missed = self._look_over(lob, self.configs.read(lob), now)
                 feeds += reports
+                swept.add(lob)
                 made += self._load(lob, missed, now)
                 for batch in self.planner.tracker.recent_batches(lob, (since or now) - ADOPT_OVERLAP):
                     self.planner.adopt(batch, lob)
-        self.planner.documents.write(DOCUMENT, {"as_of": iso(now), "value": feeds})
+        documents.write(DOCUMENT, {"as_of": iso(now), "value": feeds})
         for feed in feeds:
             self._measure(feed)
+        for left in _left(before, feeds, lobs - swept):
+            self._measure({**left, "due": 0, "lag_seconds": 0, "missed": 0})
         log.info("swept the feeds", extra={"feeds": len(feeds), "loads": len(made)})
         return made
 
     def _measure(self, report: Report) -> None:
-        facts = {name: str(report[name]) for name in ("lob", "category", "subcategory")}
+        facts = {name: str(report[name]) for name in _KEY}
         for metric, name in (("hub.feed.due", "due"), ("hub.feed.lag", "lag_seconds"), ("hub.feed.missed", "missed")):
             self.planner.telemetry.measure(metric, float(str(report[name])), **facts)
 
@@ -112,6 +124,13 @@ class Sweep:
                 planner.loads, planner.queue, planner.documents, lob=lob, trigger=Trigger.SWEEP, paths=paths, now=now
             )
         ]
+
+
+def _left(before: object, feeds: Sequence[Report], unseen: Collection[str]) -> list[Report]:
+    """Feeds of the last sweep that are gone: a gauge keeps its last value until it is told another."""
+    here = {tuple(feed[name] for name in _KEY) for feed in feeds}
+    known = before["value"] if isinstance(before, dict) else []
+    return [one for one in known if one["lob"] not in unseen and tuple(one[name] for name in _KEY) not in here]
 
 
 def _by_feed(items: Sequence[Candidate] | Sequence[Claim]) -> Mapping[tuple[str, ...], list[SourceFile]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hub_core.errors import Broken, FieldError, Rejected
 from hub_core.paths import parse_abfss
 from hub_core.request import LoadRequest, parse_request
+from spark_jobs.failures import first_line, is_passing
 from spark_jobs.spark_paths import literal
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ def read_config(spark: "SparkSession", config_path: str) -> bytes:
 
 def _read_with_spark(spark: "SparkSession", url: str) -> bytes:
     parse_abfss(url)
-    rows = spark.read.format("binaryFile").load(literal(url)).select("content").collect()
+    try:
+        rows = spark.read.format("binaryFile").load(literal(url)).select("content").collect()
+    except Exception as error:
+        if is_passing(error):
+            raise
+        raise Broken("CONFIG_UNREADABLE", f"{url}: {first_line(error)}") from error
     return bytes(rows[0]["content"])
 
 

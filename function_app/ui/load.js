@@ -18,7 +18,7 @@ async function showLoad(place, { signal, forced }) {
   const load = older ? shownLoad : found;
   putLoad(load, place);
   askFiles(load, place, forced);
-  return isFinal(load) ? null : LOOK_AGAIN;
+  return isFinal(load) && load.files.claimed === 0 ? null : LOOK_AGAIN;
 }
 
 function forgetLoad() {

@@ -41,6 +41,13 @@ class BlobLanding:
             except ResourceNotFoundError:
                 return  # a container that is not there yet holds no files
 
+    def ping(self, folder: str) -> None:
+        """Raise what keeps the folder from being listed."""
+        place = parse_abfss(folder)
+        container = self._accounts.blobs(place.host).get_container_client(place.container)
+        with translated(f"listing {folder}"):
+            next(container.list_blobs(name_starts_with=place.name or None, results_per_page=1), None)
+
     def head(self, path: str) -> SourceFile | None:
         """See `Landing.head`."""
         place = parse_abfss(path)

@@ -42,6 +42,11 @@ class StorageQueue:
             except ResourceExistsError:
                 return
 
+    def ping(self) -> None:
+        """Raise what keeps the queue from being used."""
+        with translated(f"asking for the queue {self._name}"):
+            self._client.get_queue_properties()
+
     def put(self, message: str, delay_seconds: int = 0) -> None:
         """See `Queue.put`."""
         with translated(f"sending to the queue {self._name}"):
@@ -75,6 +80,10 @@ class StorageEvents:
         """Make the queues."""
         self._incoming.ensure()
         self._poisoned.ensure()
+
+    def ping(self) -> None:
+        """Raise what keeps the queue from being used."""
+        self._incoming.ping()
 
     def put(self, body: str) -> None:
         """See `Events.put`."""

@@ -3,7 +3,7 @@
 A load is one entity, `RowKey` its id; ids made by `hub_core.load.new_id` sort newest first, so the table's own order is
 the list's. A load on its way has a marker beside it, `~open:<id>`, written in the same transaction, so that `reconcile`
 reads those and not years of finished loads. Only an ACCEPTED load has none: its message in the queue is its marker, and
-those of the last day are looked for by their state.
+those of the last day, at first of the last month, are looked for by their state.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,6 +33,8 @@ _MARKER = "~open:"
 _PER_TRANSACTION = 100
 _BESIDE = ("body_hash", "claims_open", "settled", "alert_due", "put_back_until", "trace")
 """What a load has beside its document, which is what callers see."""
+LOOK_BACK = timedelta(days=1)
+FIRST_LOOK_BACK = timedelta(days=30)
 _LAST = "~"
 """Behind every id, before every marker."""
 
@@ -48,6 +50,7 @@ class TableLoads:
         self._table = service.get_table_client(name)
         self._clock = clock
         self._telemetry = telemetry
+        self._looked = False
 
     def ensure(self) -> None:
         """Make the table."""
@@ -135,12 +138,15 @@ class TableLoads:
 
     def open(self) -> Iterator[Stored]:
         """See `Loads.open`."""
-        yesterday = first_id(self._clock() - timedelta(days=1))
+        # Those that are ACCEPTED for longer are of a time when no process looked, and the first look of this one finds
+        # them: after it they have moved on.
+        oldest = first_id(self._clock() - (LOOK_BACK if self._looked else FIRST_LOOK_BACK))
         with translated("listing the open loads"):
             marked = [str(row["RowKey"])[len(_MARKER) :] for row in self._range(_MARKER, "~open;", select=["RowKey"])]
             accepted = [
-                str(row["RowKey"]) for row in self._range("", yesterday, state=LoadState.ACCEPTED, select=["RowKey"])
+                str(row["RowKey"]) for row in self._range("", oldest, state=LoadState.ACCEPTED, select=["RowKey"])
             ]
+        self._looked = True
         for load_id in dict.fromkeys((*marked, *accepted)):
             try:
                 stored = self.get(load_id)

@@ -1,12 +1,17 @@
 """Alerts to a webhook."""
 
 import json
+import logging
 
 import urllib3
 
 from hub_core.alerts import AlertFormat, alert_body
 from hub_core.errors import Broken, Transient
 from hub_core.load import Load
+
+# They tell of each try again, with the path and the query, which are the secret.
+for telling in ("urllib3.connectionpool", "urllib3.util.retry"):
+    logging.getLogger(telling).setLevel(logging.ERROR)
 
 _TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
 _TRIES = urllib3.Retry(

@@ -103,6 +103,15 @@ def test_only_loads_that_need_looking_at_are_open(loads: Loads) -> None:
     assert {stored.load.id for stored in loads.open()} == {running.id}
 
 
+def test_the_first_look_of_a_process_finds_what_was_accepted_before_an_outage(loads: Loads) -> None:
+    old = NOW - timedelta(days=20)
+    load = Load(
+        id=new_id(old), lob="falcon", trigger=Trigger.REQUEST, request=LoadRequest(), created_at=old, updated_at=old
+    )
+    loads.insert(load)
+    assert load.id in {stored.load.id for stored in loads.open()}
+
+
 def test_a_final_load_can_be_opened_again_for_its_claims(loads: Loads) -> None:
     load = _load()
     loads.insert(load)

@@ -13,6 +13,7 @@ from hub_core.errors import Broken, Rejected, Transient
 from hub_core.model import Claim, FileStatus, LoadState, SourceFile
 from spark_jobs.landing import SparkLanding
 from spark_jobs.loader import Loader
+from spark_jobs.notebook_params import read_config
 from tests.lake import Lake
 from tests.spoke import Spoke
 
@@ -49,6 +50,13 @@ def test_what_is_due_is_loaded_once_and_said_as_a_table(spoke: Spoke) -> None:
     by_service = [Claim(one, file, 1) for file in spoke.lake.listed(one)]
     assert all(claim.file.etag for claim in by_service)
     assert spoke.lake.tracker.claim(spoke.lob, "service", by_service) == set()
+
+
+def test_a_csv_that_is_not_there_is_said_by_its_address(spoke: Spoke) -> None:
+    url = spoke.feed("one").source_path + "falcon_config.csv"
+    with pytest.raises(Broken, match=f"{url}: ") as raised:
+        read_config(spoke.lake.spark, url)
+    assert raised.value.code == "CONFIG_UNREADABLE"
 
 
 def test_params_select_feeds_and_files_and_force_replaces(spoke: Spoke) -> None:

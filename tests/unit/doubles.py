@@ -485,3 +485,20 @@ class World:
         """The loader's run of that load ends, with all its files in one status."""
         self.tracker.end(load.id, status)
         self.jobs.end(str(self.load(load).run_id), run)
+
+
+class Failing:
+    """A port whose method meets a passing fault a number of times."""
+
+    def __init__(self, port: object, method: str, error: Exception, times: int) -> None:
+        self._port, self._method, self._error, self._times = port, method, error, times
+
+    def __getattr__(self, name: str) -> object:
+        if name == self._method and self._times > 0:
+            self._times -= 1
+
+            def call(*args: object, **kwargs: object) -> object:
+                raise self._error
+
+            return call
+        return getattr(self._port, name)

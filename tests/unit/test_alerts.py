@@ -1,6 +1,7 @@
 """Alerts: one a load that went wrong, never at the cost of the load."""
 
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,7 +16,8 @@ from hub_core.errors import Broken, Transient
 from hub_core.load import Load
 from hub_core.model import FileStatus, LoadState
 from hub_core.overseer import Overseer
-from tests.unit.doubles import World
+from hub_core.ports import Stored
+from tests.unit.doubles import Failing, World
 
 
 class Told:
@@ -192,3 +194,72 @@ def test_a_webhook_that_nobody_answers_is_a_passing_fault_without_its_address() 
         Webhook("http://127.0.0.1:9/x?sig=s3cret", AlertFormat.JSON).send(_ended(World(), FileStatus.FAILED))
     assert "s3cret" not in str(away.value)
     assert away.value.__cause__ is None
+
+
+def test_the_webhooks_tries_reach_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG), pytest.raises(Transient):
+        Webhook("http://127.0.0.1:9/x?sig=s3cret", AlertFormat.JSON).send(_ended(World(), FileStatus.FAILED))
+    assert "s3cret" not in caplog.text
+
+
+def test_a_webhook_that_does_not_answer_is_tried_once_a_round_and_keeps_no_load_from_going_on() -> None:
+    world, away = World(), Told(Transient("ALERT_NOT_SENT", "no answer"))
+    for _ in range(3):
+        _ended(world, FileStatus.FAILED)
+    world.land("transactions_9.csv")
+    going = world.ask()
+    world.work()
+    world.tracker.end(going.id, FileStatus.SUCCESS)
+    world.finish(going)
+    _reconcile(world, away)
+    assert away.tries == 1
+    assert world.load(going).state is LoadState.SUCCESS
+
+
+def test_a_round_of_slow_looks_stops_before_the_host_ends_it() -> None:
+    world = World()
+    for _ in range(5):
+        world.ask()
+    looked: list[str] = []
+
+    class Slow:
+        """Every load that is read takes two minutes."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.loads, name)
+
+        def open(self) -> Iterator[Stored]:
+            for stored in world.loads.open():
+                looked.append(stored.load.id)
+                yield stored
+                world.clock.pass_(minutes=2)
+
+    Overseer(world.build(loads=Slow()).planner, timedelta(hours=6)).reconcile()
+    assert len(looked) == 4
+
+
+def test_a_load_that_cannot_let_go_of_its_files_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    world, told = World(), Told()
+    world.land()
+    load = world.ask()
+    world.hub = world.build(jobs=Failing(world.jobs, "submit", Broken("JOBS_REFUSED", "403"), 1))
+    world.work()
+    assert (world.load(load).state, world.load(load).claims_open) == (LoadState.FAILED, True)
+    world.hub = world.build(tracker=Failing(world.tracker, "settle", Broken("SQL_FAILED", "no SELECT"), 1_000))
+    for hours in (0, 7, 7):
+        world.clock.pass_(hours=hours)
+        _reconcile(world, told)
+    assert [alert_body(one, AlertFormat.JSON)["code"] for one in told.loads] == ["JOBS_REFUSED", "OVERDUE"]
+    assert "keeps files from other loads" in alert_body(told.loads[1], AlertFormat.JSON)["headline"]
+    assert "keeps files from other loads: its claims cannot be released" in caplog.text
+
+
+def test_a_load_that_is_overdue_is_said_at_once_whatever_the_webhook_does(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.land()
+    world.ask()
+    world.work()
+    world.clock.pass_(hours=7)
+    for _ in range(2):
+        _reconcile(world, Told(Broken("ALERT_REFUSED", "403")))
+    assert [record.levelname for record in caplog.records if "OVERDUE" in record.getMessage()] == ["ERROR"]

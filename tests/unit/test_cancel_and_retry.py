@@ -5,12 +5,12 @@ from typing import NoReturn
 import pytest
 
 from hub_core.codes import FileError
-from hub_core.errors import Conflict, Rejected, Transient
+from hub_core.errors import Broken, Conflict, Rejected, Transient
 from hub_core.hub import CANCEL_TRIES
 from hub_core.load import FileCounts, Load
 from hub_core.model import FileStatus, LoadState, Run, RunState, Trigger
 from hub_core.ports import Claimed
-from tests.unit.doubles import DyingAt, MemoryLoads, MemoryTracker, World
+from tests.unit.doubles import DyingAt, Failing, MemoryLoads, MemoryTracker, World
 
 
 def running() -> tuple[World, Load]:
@@ -259,3 +259,35 @@ def test_claims_of_a_failed_load_are_kept_while_a_second_run_goes_on_whose_start
     world.hub.reconcile()
     assert files(world, load) == [(FileStatus.FAILED, FileError.RELEASED)]
     assert not world.load(load).is_open
+
+
+def test_a_load_that_waits_for_files_is_canceled_even_where_its_own_are_loaded() -> None:
+    world = World()
+    world.land("transactions_1.csv")
+    holding = world.ask()
+    world.work()
+    world.land("transactions_2.csv")
+    load = world.ask()
+    world.work()
+    assert world.load(load).waits_on == (holding.id,)
+    world.tracker.end(load.id, FileStatus.SUCCESS)
+    world.finish(load)
+    world.hub.reconcile()
+    assert world.load(load).settled
+    world.hub.cancel(load.id)
+    world.work()
+    world.hub.reconcile()
+    assert (world.load(load).state, world.load(holding).state) == (LoadState.CANCELED, LoadState.RUNNING)
+
+
+def test_a_load_whose_files_are_not_released_yet_says_when_it_can_be_retried() -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    world.hub = world.build(jobs=Failing(world.jobs, "submit", Broken("JOBS_REFUSED", "403"), 1))
+    world.work()
+    with pytest.raises(Rejected, match="in a minute") as refused:
+        world.hub.retry(load.id)
+    assert (refused.value.status, refused.value.code) == (409, "NOT_FINAL")
+    world.hub.reconcile()
+    assert world.hub.retry(load.id).retry_of == load.id

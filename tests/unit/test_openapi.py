@@ -9,7 +9,7 @@ from hub_core.hub import file_json
 from hub_core.load import Load
 from hub_core.model import FileOutcome, FileStatus
 from hub_core.openapi import LoadedFile, document
-from hub_core.request import LoadRequest
+from hub_core.request import LoadRequest, parse_request
 from tests.unit.doubles import NOW, World
 from tests.unit.test_function_app import FUNCTIONS
 
@@ -68,3 +68,10 @@ def test_nothing_internal_is_described() -> None:
     hidden = {name for name, field in Load.model_fields.items() if field.exclude}
     assert hidden
     assert hidden.isdisjoint(SCHEMAS["Load"]["properties"])
+
+
+@pytest.mark.parametrize("name", ["force", "dry_run"])
+def test_a_flag_may_be_left_empty_as_the_service_takes_it(name: str) -> None:
+    assert set(SCHEMAS["LoadRequest"]["properties"][name]["enum"]) == {True, False, "", None}
+    for value in (True, False, "", None):
+        assert getattr(parse_request(json.dumps({name: value}).encode()), name) is bool(value)

@@ -14,7 +14,7 @@ from hub_core.messages import LoadMessage
 from hub_core.model import Claim, FileStatus, LoadState, RunState, Trigger
 from hub_core.planning import MAX_SUBMISSIONS, NO_MORE_LOOKS
 from hub_core.ports import Stored
-from tests.unit.doubles import HEADER, NOW, ROOT, DyingAt, World, config_row
+from tests.unit.doubles import HEADER, NOW, ROOT, DyingAt, Failing, World, config_row
 
 
 class Killed(BaseException):
@@ -29,23 +29,6 @@ def stored(world: World, load: Load) -> Stored:
     found = world.loads.get(load.id)
     assert found is not None
     return found
-
-
-class Failing:
-    """A port whose method meets a passing fault a number of times."""
-
-    def __init__(self, port: object, method: str, error: Exception, times: int) -> None:
-        self._port, self._method, self._error, self._times = port, method, error, times
-
-    def __getattr__(self, name: str) -> object:
-        if name == self._method and self._times > 0:
-            self._times -= 1
-
-            def call(*args: object, **kwargs: object) -> object:
-                raise self._error
-
-            return call
-        return getattr(self._port, name)
 
 
 def test_a_load_goes_from_accepted_to_success() -> None:

@@ -1,6 +1,7 @@
 """Requests: what a body may say, whom it means, and which dates."""
 
 import json
+import time
 from datetime import UTC, date, datetime
 
 import pytest
@@ -10,7 +11,17 @@ from hypothesis import strategies as st
 from hub_core.errors import Rejected
 from hub_core.feeds import parse_config
 from hub_core.model import Feed
-from hub_core.request import EVERYTHING, LoadRequest, Selection, Window, parse_request, require_feeds, select, window_of
+from hub_core.request import (
+    EVERYTHING,
+    LoadRequest,
+    Selection,
+    Window,
+    checked_lob,
+    parse_request,
+    require_feeds,
+    select,
+    window_of,
+)
 from tests.unit.doubles import HEADER, NOW, ROOT, config_row
 
 
@@ -286,3 +297,19 @@ def test_any_body_is_a_request_or_rejected(body: bytes) -> None:
     assert isinstance(request, LoadRequest)
     assert LoadRequest.model_validate_json(request.model_dump_json()) == request
     window_of(request, NOW, 7)
+
+
+def test_fields_that_stand_twice_are_counted_in_one_pass() -> None:
+    pairs = ",".join(f'"f{n % 5000}":1' for n in range(6000))
+    began = time.perf_counter()
+    error = refused(f"{{{pairs}}}".encode())
+    assert len(error.errors) == 1000
+    assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize("value", ["x" * 129, "a\x00b", "(" * 7900])
+def test_a_list_is_asked_for_by_what_could_be_a_lob(value: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        checked_lob(value)
+    assert (caught.value.status, [one.field for one in caught.value.errors]) == (400, ["lob"])
+    assert (checked_lob("falcon"), checked_lob(""), checked_lob(None)) == ("falcon", None, None)

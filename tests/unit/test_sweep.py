@@ -117,3 +117,22 @@ def test_a_load_of_the_sweep_ends_like_any_other() -> None:
     world.finish(load)
     world.work()
     assert world.load(load).state is LoadState.SUCCESS
+
+
+def test_a_sweep_that_was_begun_and_never_ended_is_begun_again_after_an_hour() -> None:
+    world = World()
+
+    class Killed(MemoryLanding):
+        def list(self, folder: str, skip: object = None) -> object:
+            raise KeyboardInterrupt
+
+    world.landing = Killed()
+    world.hub = world.build()
+    with pytest.raises(KeyboardInterrupt):
+        world.hub.reconcile()
+    for minutes in (1, 58):
+        world.clock.pass_(minutes=minutes)
+        world.hub.reconcile()
+    world.clock.pass_(minutes=1)
+    with pytest.raises(KeyboardInterrupt):
+        world.hub.reconcile()

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from hub_core.model import FileStatus
 from hub_core.otel import OpenTelemetry
 from hub_core.telemetry import METRICS, OTLP, SILENT, from_environment, measure_end
-from tests.unit.doubles import NOW, World
+from tests.unit.doubles import HEADER, NOW, World, config_row
 from tests.unit.test_intake import created
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -141,8 +141,22 @@ def test_a_sweep_measures_lag(listening: Listening) -> None:
     world.land(modified=NOW - timedelta(hours=2))
     world.build(telemetry=listening.telemetry).reconcile()
     values = listening.values()
-    feed = ("falcon", "transactions", "credit")
+    feed = ("falcon", "transactions", "credit", "transactions_*.csv")
     assert [values[(f"hub.feed.{name}", *feed)] for name in ("due", "lag", "missed")] == [1, 7200, 1]
+
+
+def test_a_feed_that_has_left_is_late_no_more(listening: Listening) -> None:
+    world = World()
+    world.land(modified=NOW - timedelta(hours=2))
+    world.hub = world.build(telemetry=listening.telemetry)
+    world.hub.sweep.run()
+    world.configs.files["falcon"] = f"{HEADER}\n{config_row(pattern='other_*.csv')}\n".encode()
+    world.hub = world.build(telemetry=listening.telemetry)
+    world.hub.sweep.run()
+    values = listening.values()
+    for pattern in ("transactions_*.csv", "other_*.csv"):
+        feed = ("falcon", "transactions", "credit", pattern)
+        assert [values[(f"hub.feed.{name}", *feed)] for name in ("due", "lag", "missed")] == [0, 0, 0]
 
 
 def test_a_passing_fault_is_counted(listening: Listening) -> None:
