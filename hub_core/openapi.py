@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from hub_core.answers import DryRun, FeedList, FilePage, Health, LoadPage, ProblemDetails, Ready
 from hub_core.load import Load
 from hub_core.model import FileStatus, LoadState
 from hub_core.request import MAX_NAME, LoadRequest
@@ -15,62 +16,11 @@ _SCHEMAS = "#/components/schemas/"
 _ID = "0e5dec3db09c4553c4045d3887db39f1"
 
 
-class FieldProblem(BaseModel):
-    """A field that is wrong, and what to do about it."""
-
-    field: str = Field(examples=["begin_date"])
-    message: str = Field(examples=["is no day of the calendar"])
-    remedy: str = Field(examples=["write YYYY-MM-DD, e.g. 2026-01-31, not after end_date"])
-
-
-class ProblemDetails(BaseModel):
-    """RFC 9457 problem details; `code` is stable."""
-
-    type: str = Field(examples=["urn:deltalake-hub:error:BAD_REQUEST"])
-    title: str = Field(examples=["The request was refused"])
-    status: int = Field(examples=[400])
-    detail: str = Field(examples=["begin_date: is no day of the calendar"])
-    code: str = Field(examples=["BAD_REQUEST"])
-    errors: list[FieldProblem] | None = None
-
-
-class LoadedFile(BaseModel):
-    """A file of a load, as the tracker has it."""
-
-    tracker_id: str
-    category: str
-    subcategory: str
-    file_name: str = Field(examples=["transactions_20260131.csv"])
-    path: str
-    dest_table: str = Field(examples=["main.falcon_bronze.credit_transactions_raw"])
-    status: FileStatus
-    size: int
-    modified: str = Field(json_schema_extra={"format": "date-time"})
-    attempt: int
-    row_count: int | None
-    rejected_count: int | None
-    error_code: str | None = Field(examples=["TOO_MANY_REJECTS"])
-    error_message: str | None
-    updated_at: str | None
-
-
-class LoadPage(BaseModel):
-    """Loads, newest first."""
-
-    value: list[Load]
-    nextLink: str | None = Field(description="where to go on, None at the end; follow it as it is")  # noqa: N815
-
-
-class FilePage(BaseModel):
-    """A load's files."""
-
-    value: list[LoadedFile]
-    nextLink: str | None = Field(description="where to go on, None at the end; follow it as it is")  # noqa: N815
-
-
 def document() -> Json:
     """The document; the server is the one that serves it."""
-    models: list[type[BaseModel]] = [LoadRequest, Load, LoadPage, FilePage, ProblemDetails]
+    models: list[type[BaseModel]] = [
+        LoadRequest, Load, LoadPage, FilePage, DryRun, FeedList, Ready, Health, ProblemDetails,
+    ]  # fmt: skip
     _, definitions = models_json_schema([(one, "serialization") for one in models], ref_template=_SCHEMAS + "{model}")
     return {
         "openapi": "3.1.0",
@@ -126,10 +76,7 @@ def _paths() -> Json:
                 },
                 "responses": {
                     "202": _answer("the load, accepted", "Load"),
-                    "200": {
-                        "description": "`dry_run`: what would be loaded",
-                        "content": {"application/json": {"schema": {"type": "object"}}},
-                    },
+                    "200": _answer("`dry_run`: what would be loaded", "DryRun"),
                     **_problems("400", "413", "422"),
                 },
             },
@@ -185,13 +132,7 @@ def _paths() -> Json:
                 "operationId": "list_feeds",
                 "summary": "Feeds, and what the last sweep found due",
                 "parameters": [_query("lob", {"type": "string", "maxLength": MAX_NAME})],
-                "responses": {
-                    "200": {
-                        "description": "`{as_of, value, config_errors}`",
-                        "content": {"application/json": {"schema": {"type": "object"}}},
-                    },
-                    **_problems(),
-                },
+                "responses": {"200": _answer("the feeds", "FeedList"), **_problems()},
             }
         },
         "/ui": {
@@ -202,16 +143,34 @@ def _paths() -> Json:
                 "security": [],
             }
         },
-        "/health": {"get": {**_plain("health", "This process answers")["get"], "security": []}},
-        "/ready": _plain("ready", "Every dependency, tried; 503 where one fails", "503"),
-        "/openapi.json": _plain("openapi", "This document"),
+        "/health": {
+            "get": {
+                "operationId": "health",
+                "summary": "This process answers",
+                "responses": {"200": _answer("it does", "Health")},
+                "security": [],
+            }
+        },
+        "/ready": {
+            "get": {
+                "operationId": "ready",
+                "summary": "Every dependency, tried",
+                "responses": {"200": _answer("all are well", "Ready"), "503": _answer("one fails", "Ready")},
+            }
+        },
+        "/openapi.json": {
+            "get": {
+                "operationId": "openapi",
+                "summary": "This document",
+                "responses": {
+                    "200": {
+                        "description": "an OpenAPI 3.1 document",
+                        "content": {"application/json": {"schema": {"type": "object"}}},
+                    }
+                },
+            }
+        },
     }
-
-
-def _plain(operation: str, summary: str, *statuses: str) -> Json:
-    answer = {"description": summary, "content": {"application/json": {"schema": {"type": "object"}}}}
-    failed = {status: {"description": "a dependency fails"} for status in statuses}
-    return {"get": {"operationId": operation, "summary": summary, "responses": {"200": answer, **failed}}}
 
 
 def _query(name: str, schema: Json) -> Json:

@@ -2,13 +2,15 @@
 
 import json
 import re
+from dataclasses import asdict
 
 import pytest
 
-from hub_core.hub import file_json
+from hub_core.answers import Dependency, DryRun, FeedList, LoadedFile
+from hub_core.hub import Readiness, file_json
 from hub_core.load import Load
 from hub_core.model import FileOutcome, FileStatus
-from hub_core.openapi import LoadedFile, document
+from hub_core.openapi import document
 from hub_core.request import LoadRequest, parse_request
 from tests.unit.doubles import NOW, World
 from tests.unit.test_function_app import FUNCTIONS
@@ -75,3 +77,30 @@ def test_a_flag_may_be_left_empty_as_the_service_takes_it(name: str) -> None:
     assert set(SCHEMAS["LoadRequest"]["properties"][name]["enum"]) == {True, False, "", None}
     for value in (True, False, "", None):
         assert getattr(parse_request(json.dumps({name: value}).encode()), name) is bool(value)
+
+
+def test_every_answer_is_as_its_model_says() -> None:
+    world = World()
+    world.configs.files["heron"] = b"no,csv\n1"
+    world.land()
+    for swept in (False, True):
+        if swept:
+            world.hub.reconcile()
+        feeds = FeedList.model_validate(world.hub.feeds())
+        assert (len(feeds.value), feeds.value[0].due, len(feeds.config_errors) > 0) == (1, int(swept) or None, True)
+    plan = DryRun.model_validate(world.hub.accept(b'{"lob": "falcon", "dry_run": true}'))
+    assert (len(plan.files), plan.counts["due"]) == (1, 1)
+    for tried in (Readiness("jobs", True, 1.5), Readiness("warehouse", False, 2.0, "SQL_FAILED: no")):
+        assert Dependency.model_validate(asdict(tried)).name == tried.name
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_json_that_is_answered_has_a_model(name: str) -> None:
+    _, _, operation = OPERATIONS[name]
+    schemas = [
+        media["schema"]
+        for answer in operation["responses"].values()
+        for media in answer.get("content", {}).values()
+        if "schema" in media
+    ]
+    assert all("$ref" in schema for schema in schemas) or name == "openapi"
