@@ -3,10 +3,11 @@
 from playwright.sync_api import expect
 
 from hub_core import bootstrap
-from hub_core.errors import Transient
+from hub_core.errors import Broken, Transient
 from hub_core.model import FileStatus
 from tests.browser.chromium import Operator
 from tests.browser.served import Scene
+from tests.unit.doubles import Failing as Refusing
 from tests.unit.test_function_app import Failing
 
 HIDE = """(state) => {
@@ -63,6 +64,22 @@ def test_a_running_load_is_followed_until_it_has_ended_and_then_left_alone(someo
     expect(someone.page.get_by_text("As of 12:10:")).to_be_visible()
     # The load and its files, once each and not for each of these minutes.
     assert len(someone.asked()) <= asked + 2
+
+
+def test_a_load_that_failed_before_its_run_is_followed_until_its_files_can_be_retried(
+    someone: Operator, scene: Scene
+) -> None:
+    scene.land("transactions_20260309.csv")
+    load = scene.ask()
+    scene.work(scene.build(jobs=Refusing(scene.jobs, "submit", Broken("JOBS_REFUSED", "403"), 1)))
+    scene.later()
+    someone.at(f"#load/{load.id}")
+    expect(someone.heading()).to_contain_text("FAILED")
+    expect(someone.page.get_by_role("button", name="Retry")).to_be_hidden()
+    scene.hub.reconcile()
+    scene.later()
+    someone.let_pass(5)
+    expect(someone.page.get_by_role("button", name="Retry")).to_be_visible()
 
 
 def test_the_tracker_is_not_asked_for_files_at_each_refresh(someone: Operator, scene: Scene) -> None:
