@@ -115,15 +115,10 @@ class FeedReport(_Answer):
     last_load_at: str | None = Field(json_schema_extra=_MOMENT)
 
 
-class FeedProblem(_Answer):
+class FeedProblem(ConfigProblem):
     """A bad cell of a LOB's CSV."""
 
     lob: str
-    line: int
-    column: str
-    value: str
-    message: str
-    remedy: str
 
 
 class FeedList(_Answer):

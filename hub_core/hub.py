@@ -16,7 +16,7 @@ from hub_core.intake import Drained, Intake
 from hub_core.load import Load, new_id
 from hub_core.logs import logger
 from hub_core.messages import LoadMessage, start
-from hub_core.model import FileOutcome, FileStatus, LoadState, Trigger, digest, iso
+from hub_core.model import LOAD_ID, FileOutcome, FileStatus, LoadState, Trigger, digest, iso
 from hub_core.overseer import Overseer, Reconciled
 from hub_core.planning import Planner
 from hub_core.ports import Stored
@@ -33,7 +33,6 @@ DEFAULT_PAGE = 50
 MAX_FILES_PAGE = 5_000
 CANCEL_TRIES = 5
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
-_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 type Json = dict[str, Any]
 
@@ -146,7 +145,7 @@ class Hub:
         return self._admit(made, digest("retry", load_id), idempotency_key, caller)
 
     def _stored(self, load_id: str) -> Stored:
-        stored = self.planner.loads.get(load_id) if _ID.fullmatch(load_id) else None
+        stored = self.planner.loads.get(load_id) if LOAD_ID.fullmatch(load_id) else None
         if stored is None:
             raise _no_such_load(load_id)
         return stored
@@ -182,7 +181,7 @@ class Hub:
 
     def get(self, load_id: str) -> Load:
         """The load; Rejected, 404, if there is none. Needs no warehouse."""
-        load = self.recent.status(load_id) if _ID.fullmatch(load_id) else None
+        load = self.recent.status(load_id) if LOAD_ID.fullmatch(load_id) else None
         if load is None:
             raise _no_such_load(load_id)
         return load
@@ -312,7 +311,7 @@ def _one_of[State: (LoadState, FileStatus)](kind: type[State], field: str, text:
 
 def _continuation(text: str | None) -> str | None:
     """The id behind which a page goes on."""
-    if text and _ID.fullmatch(text) is None:
+    if text and LOAD_ID.fullmatch(text) is None:
         problem = FieldError("continuation", "is not one of ours", "follow nextLink as it is")
         raise Rejected("BAD_REQUEST", f"continuation: {problem.message}", errors=[problem])
     return text or None

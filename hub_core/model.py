@@ -1,10 +1,14 @@
 """The words of the hub, as plain frozen values. To see what the hub does, read this, then `hub.py`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
+
+LOAD_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+"""What an id of a load may be, as callers give it."""
 
 
 class LoadState(StrEnum):

@@ -7,7 +7,7 @@ from pydantic.json_schema import models_json_schema
 
 from hub_core.answers import DryRun, FeedList, FilePage, Health, LoadPage, ProblemDetails, Ready
 from hub_core.load import Load
-from hub_core.model import FileStatus, LoadState
+from hub_core.model import LOAD_ID, FileStatus, LoadState
 from hub_core.request import MAX_NAME, LoadRequest
 
 type Json = dict[str, Any]
@@ -51,7 +51,7 @@ def _with_refusals(paths: Json) -> Json:
 
 
 def _paths() -> Json:
-    id_schema = {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"}
+    id_schema = {"type": "string", "pattern": f"^{LOAD_ID.pattern}$"}
     one = {"name": "id", "in": "path", "required": True, "schema": id_schema, "example": _ID}
     key = {
         "name": "Idempotency-Key",

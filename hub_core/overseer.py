@@ -104,16 +104,14 @@ class Overseer:
         False where the webhook cannot be reached.
         """
         load, now = stored.load, self.planner.clock()
-        code, _ = reason(load)
-        extra = {"load_id": load.id, "lob": load.lob, "code": code}
         try:
             if self.alerts is not None:
                 self.alerts.send(load)
         except HubError as error:
-            log.warning("alert: %s", error.message, extra={**extra, "code": error.code})
+            log.warning("alert: %s", error.message, extra={"load_id": load.id, "lob": load.lob, "code": error.code})
             if now - max(load.overdue_at or load.created_at, load.finished_at or load.created_at) < ALERT_FOR:
                 return not isinstance(error, Transient)
-        if load.overdue_at is None or code != OVERDUE:
+        if load.overdue_at is None or reason(load)[0] != OVERDUE:
             self._say(load)
         self.planner.loads.update(stored, load.moved(now, alert_due=False))
         return True

@@ -116,6 +116,15 @@ def parse_request(body: bytes) -> LoadRequest:
         raise _bad([FieldError("", "the body is not JSON", 'send a JSON object, e.g. {"lob": "falcon"}')]) from None
     if not isinstance(data, dict):
         raise _bad([FieldError("", "the body is not a JSON object", 'send e.g. {"lob": "falcon"}')])
+    return _validated(data)
+
+
+def checked_lob(value: str | None) -> str | None:
+    """The LOB that a list is asked for by; Rejected `BAD_REQUEST` where a request could not name it either."""
+    return _validated({"lob": value}).lob
+
+
+def _validated(data: dict[str, object]) -> LoadRequest:
     try:
         return LoadRequest.model_validate(data)
     except ValidationError as error:
@@ -131,16 +140,6 @@ def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
         twice = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise _bad([FieldError(name[:128], "stands twice", "give each field once") for name in twice])
     return found
-
-
-def checked_lob(value: str | None) -> str | None:
-    """The LOB that a list is asked for by; Rejected `BAD_REQUEST` where a request could not name it either."""
-    if not value:
-        return None
-    if len(value) > MAX_NAME or _has_unseen(value):
-        problem = FieldError("lob", "is longer than any LOB's name, or holds an invisible character", _REMEDIES["lob"])
-        raise _bad([problem])
-    return value
 
 
 def _bad(errors: Sequence[FieldError]) -> Rejected:

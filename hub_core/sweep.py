@@ -13,6 +13,7 @@ from hub_core.named_loads import start_named
 from hub_core.planning import Planner
 from hub_core.request import EVERYTHING, LoadRequest, window_of
 from hub_core.resolve import Candidate, Scope, files_due, overlooked, settled_before
+from hub_core.telemetry import FEED_FACTS
 
 log = logger(__name__)
 
@@ -28,8 +29,6 @@ SWEPT = (
 """What of a feed's report a sweep has found; the rest is the CSV's."""
 
 type Report = dict[str, object]
-
-_KEY = ("lob", "category", "subcategory", "file_pattern")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +52,8 @@ class Sweep:
             return False
         now, interval = self.planner.clock(), timedelta(minutes=self.minutes)
         # One that was begun and never ended was too much for its process: begun again at once, it would be so for ever.
-        begun = [then for then in (self._at(DOCUMENT), self._at(BEGUN)) if then is not None]
-        return not begun or now - max(begun) >= interval
-
-    def _at(self, document: str) -> datetime | None:
-        last = self.planner.documents.read(document)
-        return datetime.fromisoformat(str(last["as_of"])) if isinstance(last, dict) else None
+        times = [_as_of(self.planner.documents.read(document)) for document in (DOCUMENT, BEGUN)]
+        return all(then is None or now - then >= interval for then in times)
 
     def run(self) -> list[str]:
         """Sweep now; the loads made.
@@ -66,7 +61,8 @@ class Sweep:
         A LOB whose folders cannot be listed keeps no other from being looked over; its feeds stay without a count.
         """
         documents, now = self.planner.documents, self.planner.clock()
-        since, before = self._at(DOCUMENT), documents.read(DOCUMENT)
+        before = documents.read(DOCUMENT)
+        since = _as_of(before) or now
         documents.write(BEGUN, {"as_of": iso(now)})
         feeds: list[Report] = []
         made: list[str] = []
@@ -78,7 +74,7 @@ class Sweep:
                 feeds += reports
                 swept.add(lob)
                 made += self._load(lob, missed, now)
-                for batch in self.planner.tracker.recent_batches(lob, (since or now) - ADOPT_OVERLAP):
+                for batch in self.planner.tracker.recent_batches(lob, since - ADOPT_OVERLAP):
                     self.planner.adopt(batch, lob)
         documents.write(DOCUMENT, {"as_of": iso(now), "value": feeds})
         for feed in feeds:
@@ -89,7 +85,7 @@ class Sweep:
         return made
 
     def _measure(self, report: Report) -> None:
-        facts = {name: str(report[name]) for name in _KEY}
+        facts = {name: str(report[name]) for name in FEED_FACTS}
         for metric, name in (("hub.feed.due", "due"), ("hub.feed.lag", "lag_seconds"), ("hub.feed.missed", "missed")):
             self.planner.telemetry.measure(metric, float(str(report[name])), **facts)
 
@@ -126,11 +122,15 @@ class Sweep:
         ]
 
 
+def _as_of(document: object) -> datetime | None:
+    return datetime.fromisoformat(str(document["as_of"])) if isinstance(document, dict) else None
+
+
 def _left(before: object, feeds: Sequence[Report], unseen: Collection[str]) -> list[Report]:
     """Feeds of the last sweep that are gone: a gauge keeps its last value until it is told another."""
-    here = {tuple(feed[name] for name in _KEY) for feed in feeds}
+    here = {tuple(feed[name] for name in FEED_FACTS) for feed in feeds}
     known = before["value"] if isinstance(before, dict) else []
-    return [one for one in known if one["lob"] not in unseen and tuple(one[name] for name in _KEY) not in here]
+    return [one for one in known if one["lob"] not in unseen and tuple(one[name] for name in FEED_FACTS) not in here]
 
 
 def _by_feed(items: Sequence[Candidate] | Sequence[Claim]) -> Mapping[tuple[str, ...], list[SourceFile]]:

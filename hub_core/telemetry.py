@@ -29,7 +29,7 @@ class Metric:
     """The attributes that its values bear."""
 
 
-_FEED = ("lob", "category", "subcategory", "file_pattern")
+FEED_FACTS = ("lob", "category", "subcategory", "file_pattern")
 
 METRICS: Mapping[str, Metric] = {
     "hub.loads": Metric("counter", "{load}", "Loads that ended.", ("lob", "state", "trigger")),
@@ -40,9 +40,9 @@ METRICS: Mapping[str, Metric] = {
     "hub.faults": Metric("counter", "{fault}", "Passing faults that put a message back.", ("code",)),
     "hub.events": Metric("counter", "{event}", "Blob events, by what became of them.", ("outcome",)),
     "hub.events.loads": Metric("counter", "{load}", "Loads that events were coalesced into.", ()),
-    "hub.feed.due": Metric("gauge", "{file}", "Files due, as of the last sweep.", _FEED),
-    "hub.feed.lag": Metric("gauge", "s", "Age of the oldest due file, then.", _FEED),
-    "hub.feed.missed": Metric("gauge", "{file}", "Files that no event told of.", _FEED),
+    "hub.feed.due": Metric("gauge", "{file}", "Files due, as of the last sweep.", FEED_FACTS),
+    "hub.feed.lag": Metric("gauge", "s", "Age of the oldest due file, then.", FEED_FACTS),
+    "hub.feed.missed": Metric("gauge", "{file}", "Files that no event told of.", FEED_FACTS),
 }
 """All metrics; docs/observability.md lists them."""
 

@@ -1,7 +1,6 @@
 """The service's routes as calls; answers become values, and failures become `Refused` or `Unreachable`."""
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
+from hub_core.model import LOAD_ID
 from hubctl.documents import FieldProblem, FileOutcome, Json, Load, children, text
 from hubctl.failures import Failure, OutOfTime, Refused, Unreachable
 from hubctl.target import Target, is_header_value
@@ -20,7 +20,6 @@ from hubctl.watch import Patience
 _TOO_MANY_REQUESTS = 429
 _LONGEST_CALL = 240.0
 """Seconds: Azure's front door ends a request after 230."""
-_LOAD_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _LARGEST_PAGE = 200
 """What the service gives at most."""
@@ -97,7 +96,8 @@ class HubClient(AbstractContextManager["HubClient"]):
         return math.inf if left is None else left
 
     def _timeout(self) -> httpx.Timeout:
-        return httpx.Timeout(min(_LONGEST_CALL, max(self._left(), 0.1)), connect=min(10.0, max(self._left(), 0.1)))
+        left = max(self._left(), 0.1)
+        return httpx.Timeout(min(_LONGEST_CALL, left), connect=min(10.0, left))
 
     def _pages(self, path: str, params: Mapping[str, str]) -> Iterator[Json]:
         """The values of all pages. Of a nextLink only the query is taken: the key stays with the host it is for."""
@@ -153,7 +153,7 @@ def _load(document: Json) -> Load:
 
 
 def _id(load_id: str) -> str:
-    if _LOAD_ID.fullmatch(load_id) is None:
+    if LOAD_ID.fullmatch(load_id) is None:
         raise Refused(f"{load_id!r} is no load's id", remedy="`hubctl loads` lists them")
     return load_id
 

@@ -440,38 +440,41 @@ class TestLife:
         assert code == 1
         assert "No module named 'no_such_module'" in said
 
-    def test_a_binding_it_does_not_do_is_refused_by_name(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("decorator", "parameter", "why"),
+        [
+            pytest.param(
+                "blob_trigger('blob', path='c/{name}', connection='AzureWebJobsStorage')",
+                "blob: func.InputStream",
+                "function f: binding 'blob' (blobTrigger) is not supported by this host",
+                id="a binding that it does not do",
+            ),
+            pytest.param(
+                "timer_trigger('timer', schedule='%NO_SUCH_SCHEDULE%')",
+                "timer: func.TimerRequest",
+                "%NO_SUCH_SCHEDULE% is not among the app settings",
+                id="a missing app setting",
+            ),
+            pytest.param(
+                "event_grid_trigger('event')",
+                "event: func.EventGridEvent",
+                "host.json has no extensionBundle",
+                id="a trigger of an extension without its bundle",
+            ),
+        ],
+    )
+    def test_a_function_that_cannot_be_run_is_refused_by_name(
+        self, tmp_path: Path, decorator: str, parameter: str, why: str
+    ) -> None:
         (tmp_path / "function_app.py").write_text(
             "import azure.functions as func\n"
             "app = func.FunctionApp()\n"
-            "@app.blob_trigger('blob', path='c/{name}', connection='AzureWebJobsStorage')\n"
-            "def f(blob: func.InputStream) -> None: ...\n"
+            f"@app.{decorator}\n"
+            f"def f({parameter}) -> None: ...\n"
         )
         code, said = failed_start(tmp_path)
         assert code == 1
-        assert "function f: binding 'blob' (blobTrigger) is not supported by this host" in said
-
-    def test_a_missing_app_setting_is_named(self, tmp_path: Path) -> None:
-        (tmp_path / "function_app.py").write_text(
-            "import azure.functions as func\n"
-            "app = func.FunctionApp()\n"
-            "@app.timer_trigger('timer', schedule='%NO_SUCH_SCHEDULE%')\n"
-            "def f(timer: func.TimerRequest) -> None: ...\n"
-        )
-        code, said = failed_start(tmp_path)
-        assert code == 1
-        assert "%NO_SUCH_SCHEDULE% is not among the app settings" in said
-
-    def test_a_trigger_of_an_extension_wants_the_bundle_that_it_comes_with(self, tmp_path: Path) -> None:
-        (tmp_path / "function_app.py").write_text(
-            "import azure.functions as func\n"
-            "app = func.FunctionApp()\n"
-            "@app.event_grid_trigger('event')\n"
-            "def f(event: func.EventGridEvent) -> None: ...\n"
-        )
-        code, said = failed_start(tmp_path)
-        assert code == 1
-        assert "host.json has no extensionBundle" in said
+        assert why in said
 
 
 def failed_start(app: Path) -> tuple[int, str]:
