@@ -152,7 +152,7 @@ class Queue(Protocol):
         ...
 
     def put_soon(self, message: str) -> None:
-        """Send `message` behind the caller's back; that it could not be sent is only logged."""
+        """Send `message` behind the caller's back, and again a few times; that it could not be sent is only logged."""
         ...
 
 

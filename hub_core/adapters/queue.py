@@ -1,5 +1,6 @@
 """The queues `loads` and `blob-events`, in Queue Storage."""
 
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64Encod
 
 from hub_core.adapters.azure_faults import translated
 from hub_core.adapters.message_body import decode_body
-from hub_core.errors import HubError
+from hub_core.errors import HubError, Transient
 from hub_core.logs import logger
 from hub_core.ports import Event
 
@@ -24,6 +25,11 @@ _THREADS = 8
 _SENDERS = 4
 _ANSWER_SECONDS = 0.002
 """So much later a message is sent behind the caller's back: sending takes the processor, and the answer goes first."""
+_PAUSES = (5.0, 10.0, 20.0)
+"""After each passing fault it is sent again so many seconds later, or as many as storage asks for, if not too many."""
+_LONGEST_PAUSE = 60.0
+_WAITING = 100
+"""At most so many messages wait for that, each in a thread: whatever else is not sent, `reconcile` sends in minutes."""
 
 
 class StorageQueue:
@@ -32,6 +38,7 @@ class StorageQueue:
     def __init__(self, service: QueueServiceClient, name: str) -> None:
         self._name = name
         self._senders = ThreadPoolExecutor(_SENDERS, thread_name_prefix=f"send-{name}")
+        self._places = threading.BoundedSemaphore(_WAITING)
         self._client: QueueClient = service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy())
 
     def ensure(self) -> None:
@@ -54,18 +61,37 @@ class StorageQueue:
 
     def put_soon(self, message: str) -> None:
         """See `Queue.put_soon`."""
-        self._senders.submit(self._put_or_log, message)
+        self._senders.submit(self._send, message, _PAUSES)
 
     def close(self) -> None:
-        """Return once nothing waits to be sent."""
+        """Return once nothing is being sent; what waits to be sent again is not."""
         self._senders.shutdown()
 
-    def _put_or_log(self, message: str) -> None:
+    def _send(self, message: str, pauses: Sequence[float]) -> None:
         time.sleep(_ANSWER_SECONDS)
         try:
             self.put(message)
         except HubError as error:
-            log.warning("a message was not sent: %s", error.message, extra={"code": error.code})
+            if not (isinstance(error, Transient) and pauses and self._send_again(message, pauses, error.retry_after)):
+                log.warning("a message was not sent: %s", error.message, extra={"code": error.code})
+
+    def _send_again(self, message: str, pauses: Sequence[float], retry_after: float | None) -> bool:
+        """Send it after a pause; False where that is too long, or too many wait. The process may end meanwhile."""
+        pause = max(pauses[0], retry_after or 0.0)
+        if pause > _LONGEST_PAUSE or not self._places.acquire(blocking=False):
+            return False
+
+        def send() -> None:
+            self._places.release()
+            try:
+                self._senders.submit(self._send, message, pauses[1:])
+            except RuntimeError:
+                log.warning("a message was not sent: no more are sent since the queue was closed")
+
+        timer = threading.Timer(pause, send)
+        timer.daemon = True
+        timer.start()
+        return True
 
 
 class StorageEvents:

@@ -3,6 +3,7 @@
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -82,20 +83,64 @@ def test_silence_ends_with_the_timeout(serve: Serve) -> None:
         silent.set()
 
 
+def _queue(port: int) -> StorageQueue:
+    service = QueueServiceClient(
+        f"http://127.0.0.1:{port}/{ACCOUNT}",
+        credential={"account_name": ACCOUNT, "account_key": KEY},
+        transport=SmallRequests(),
+        retry_total=0,
+    )
+    return StorageQueue(service, LOADS)
+
+
 def test_a_message_that_cannot_be_sent_behind_the_callers_back_is_logged(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    port = serve(lambda to: to.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"))
-    endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
-    service = QueueServiceClient(
-        endpoint, credential={"account_name": ACCOUNT, "account_key": KEY}, transport=SmallRequests(), retry_total=0
-    )
-    queue = StorageQueue(service, LOADS)
+    queue = _queue(serve(lambda to: to.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")))
     with caplog.at_level(logging.WARNING):
         queue.put_soon("{}")
         queue.close()
     assert "check the identity's role assignments" in caplog.text
     assert KEY not in caplog.text
+
+
+def test_a_message_is_sent_again_behind_the_callers_back_as_soon_as_storage_wants_it(
+    serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub_core.adapters.queue._PAUSES", (0.1, 0.2))
+    monkeypatch.setattr("hub_core.adapters.azure_faults.LONGEST_WAIT_SECONDS", 0.5)
+    came: list[float] = []
+    third = threading.Event()
+
+    def deal(to: socket.socket) -> None:
+        came.append(time.monotonic())
+        asked = b"Retry-After: 1\r\n" if len(came) == 1 else b""
+        to.sendall(b"HTTP/1.1 503 Service Unavailable\r\n" + asked + b"Content-Length: 0\r\n\r\n")
+        if len(came) == 3:
+            third.set()
+
+    queue = _queue(serve(deal))
+    with caplog.at_level(logging.WARNING):
+        queue.put_soon("{}")
+        assert third.wait(10)
+        queue.close()
+    assert came[1] - came[0] >= 1
+    assert len(came) == 3
+    assert caplog.text.count("a message was not sent") == 1
+
+
+@pytest.mark.parametrize(("waiting", "retry_after"), [(0, 2), (1, 0.2)])
+def test_a_message_does_not_wait_for_too_long_nor_among_too_many(
+    waiting: int, retry_after: float, serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub_core.adapters.queue._WAITING", waiting)
+    monkeypatch.setattr("hub_core.adapters.queue._LONGEST_PAUSE", 0.1)
+    refusal = f"HTTP/1.1 503 Service Unavailable\r\nRetry-After: {retry_after}\r\nContent-Length: 0\r\n\r\n"
+    queue = _queue(serve(lambda to: to.sendall(refusal.encode())))
+    with caplog.at_level(logging.WARNING):
+        queue.put_soon("{}")
+        queue.close()
+    assert "a message was not sent" in caplog.text
 
 
 @pytest.mark.parametrize(
