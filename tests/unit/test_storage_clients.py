@@ -129,14 +129,12 @@ def test_a_message_is_sent_again_behind_the_callers_back_as_soon_as_storage_want
     assert caplog.text.count("a message was not sent") == 1
 
 
-@pytest.mark.parametrize(("waiting", "retry_after"), [(0, 2), (1, 0.2)])
+@pytest.mark.parametrize(("limit", "value"), [("_WAITING", 0), ("_LONGEST_PAUSE", 0.1)])
 def test_a_message_does_not_wait_for_too_long_nor_among_too_many(
-    waiting: int, retry_after: float, serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    limit: str, value: float, serve: Serve, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub_core.adapters.queue._WAITING", waiting)
-    monkeypatch.setattr("hub_core.adapters.queue._LONGEST_PAUSE", 0.1)
-    refusal = f"HTTP/1.1 503 Service Unavailable\r\nRetry-After: {retry_after}\r\nContent-Length: 0\r\n\r\n"
-    queue = _queue(serve(lambda to: to.sendall(refusal.encode())))
+    monkeypatch.setattr(f"hub_core.adapters.queue.{limit}", value)
+    queue = _queue(serve(lambda to: to.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")))
     with caplog.at_level(logging.WARNING):
         queue.put_soon("{}")
         queue.close()
