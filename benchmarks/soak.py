@@ -75,6 +75,8 @@ class Soak:
     kills: Counter[str] = field(default_factory=Counter)
     memory: list[float] = field(default_factory=list)
     """The service's resident memory in MB, at each tick once its process is killed no more."""
+    late: float = 0.0
+    """By how many seconds the latest tick began after its time; many: the machine is too slow for this load."""
 
     def tick(self, number: int) -> None:
         """What one moment brings."""
@@ -156,12 +158,18 @@ class Soak:
         self.bench.stack.start()
         began = time.monotonic()
         self.post()
+        open_loads, wrong = list[str](), dict[str, tuple[int, int]]()
         while time.monotonic() - began < SETTLED_SECONDS:
             time.sleep(5)
             open_loads = [load["id"] for load in self.loads() if load["state"] not in FINAL]
-            if not open_loads and not self.wrong():
+            wrong = self.wrong()
+            if not open_loads and not wrong:
                 return time.monotonic() - began
-        raise RuntimeError(f"after {SETTLED_SECONDS} s loads are open, or files not in the table: {self.wrong()}")
+        slow = "; the machine is too slow for this load, or not its own" if self.late > TICK_SECONDS else ""
+        raise RuntimeError(
+            f"after {SETTLED_SECONDS} s {len(open_loads)} loads are open, rows of {len(wrong)} files are not theirs: "
+            f"{wrong}; a tick of {TICK_SECONDS:.0f} s began up to {self.late:.0f} s late{slow}"
+        )
 
     def loads(self) -> list[dict[str, Any]]:
         """All of them."""
@@ -230,6 +238,7 @@ def _proxied(stack: Stack, exits: ExitStack) -> dict[str, Proxy]:
 def _run(soak: Soak, seconds: float) -> None:
     began, number = time.monotonic(), 0
     while (spent := time.monotonic() - began) < seconds:
+        soak.late = max(soak.late, spent - number * TICK_SECONDS)
         soak.tick(number)
         if number % FAULT_EACH == 0:
             soak.change_weather(number // FAULT_EACH, spent / seconds)
@@ -262,6 +271,7 @@ def _results(soak: Soak, minutes: float, settled: float) -> list[Result]:
         told("soak: requests that were broken", struck, "requests"),
         told("soak: processes that were killed", sum(soak.kills.values()), "kills"),
         told("soak: POSTs that were made again", sum(soak.refused.values()), "requests"),
+        told("soak: by how much the latest tick of 30 s was late", soak.late, "s"),
         told("soak: from the last fault until every load had ended", settled, "s"),
         at_most("soak: files whose rows in bronze are not theirs", len(soak.wrong()), "files", 0),
         at_most("soak: versions of files that are SUCCESS twice", len(doubled), "versions", 0),

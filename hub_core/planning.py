@@ -26,7 +26,9 @@ from hub_core.telemetry import SILENT, Telemetry
 
 log = logger(__name__)
 
-MAX_SUBMISSIONS = 3
+RESUBMIT_SECONDS = (30, 60)
+"""Pauses before a batch is submitted for the second and the third time: what ended its run may be there still."""
+MAX_SUBMISSIONS = 1 + len(RESUBMIT_SECONDS)
 RETRY_PAGE = 5_000
 MAX_NAMED = 5
 """Loads that did not end well, of those that were waited for, in a load's error."""
@@ -100,6 +102,8 @@ class Planner:
         elif stored.load.state in (LoadState.RUNNING, LoadState.CANCELING) and state is not LoadState.ACCEPTED:
             stored = self._follow(stored, count=looks in COUNTED_LOOKS)
             if stored.load.state is LoadState.SUBMITTING:
+                if self.clock().timestamp() < stored.load.put_back_until:
+                    return None  # its message is on its way
                 stored = self._submit(stored)
         elif stored.load.claims_open:
             stored = self._release(stored)
@@ -291,11 +295,8 @@ class Planner:
         outcome = self.tracker.outcome(load.id)
         if outcome.count(FileStatus.CLAIMED):
             resubmit = not canceled and load.trigger is not Trigger.NOTEBOOK and load.submissions < MAX_SUBMISSIONS
-            now = self.clock()
             if resubmit:
-                log.warning("the run ended with open claims", extra={"load_id": load.id, "run_id": run.run_id})
-                changes = {"state": LoadState.SUBMITTING, "submissions": load.submissions + 1}
-                return self.loads.update(stored, load.ran(now, run).counted(now, outcome, **changes))
+                return self._submit_again(stored, run, outcome)
             self.tracker.settle(load.lob, load.id, *_ending(run, canceled=canceled))
             outcome = self.tracker.outcome(load.id)
         # Its counts with the word that it is settled: loads that wait for it judge by both.
@@ -303,6 +304,20 @@ class Planner:
         stored = self.loads.update(stored, load.ran(now, run).counted(now, outcome, settled=True))
         # Another process may have been submitting it once more just then.
         return self._conclude(stored, outcome, canceled=canceled, claims_open=canceling and load.submissions > 1)
+
+    def _submit_again(self, stored: Stored, run: Run, outcome: Outcome) -> Stored:
+        """Record that the batch is to have one more run, and send the message that submits it after a pause."""
+        load, now = stored.load, self.clock()
+        pause = RESUBMIT_SECONDS[load.submissions - 1]
+        log.warning("the run ended with open claims", extra={"run_id": run.run_id, "again_in_seconds": pause})
+        changes = {
+            "state": LoadState.SUBMITTING,
+            "submissions": load.submissions + 1,
+            "put_back_until": now.timestamp() + pause,
+        }
+        stored = self.loads.update(stored, load.ran(now, run).counted(now, outcome, **changes))
+        self.queue.put(LoadMessage(load_id=load.id, trace=load.trace).to_json(), pause)
+        return stored
 
     def _run_of(self, load: Load) -> Run | None:
         """The batch's run that is alive, else the recorded one.
@@ -398,7 +413,12 @@ class Planner:
         waits_on = waited_for((*unwell[:MAX_NAMED], *others, *load.waits_on)) if others else load.waits_on
         seen = load.counted(self.clock(), outcome, waits_on=waits_on)
         if ours:
-            again = {"state": LoadState.SUBMITTING, "submissions": load.submissions + 1, "settled": False}
+            again = {
+                "state": LoadState.SUBMITTING,
+                "submissions": load.submissions + 1,
+                "settled": False,
+                "put_back_until": 0.0,  # it is submitted at once, not by a message that an earlier fault put back
+            }
             won = sum(claim.key in ours for claim in newer)
             files = FileCounts(
                 **{**seen.files.model_dump(), "total": seen.files.total + won, "claimed": seen.files.claimed + won}

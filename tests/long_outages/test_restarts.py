@@ -66,7 +66,7 @@ def test_databricks_that_cannot_be_reached_for_40_s(host: Behind, service: Servi
 
 
 def test_a_run_that_ended_with_the_endpoint_is_submitted_again(host: Behind, service: Service) -> None:
-    """Bound: 180 s: the minute timer, a wait that has built up, a run."""
+    """Bound: 180 s: the minute timer, the pause of 30 s, a wait that has built up, a run."""
     landed(service, "again")
     load_id = posted(service)
     submitted(host, service, load_id, 1, 60)
@@ -80,7 +80,10 @@ def test_a_run_that_ended_with_the_endpoint_is_submitted_again(host: Behind, ser
 def test_runs_that_the_workspace_has_forgotten_are_submitted_three_times_and_no_more(
     host: Behind, service: Service
 ) -> None:
-    """Bound: 150 s for each of the three. The files are FAILED with the reason, and due again."""
+    """Bound: 150 s for each of the three, and the pause of 30 or 60 s before the next is part of it.
+
+    The files are FAILED with the reason, and due again.
+    """
     landed(service, "forgotten")
     load_id = posted(service)
     for number in (1, 2, 3):

@@ -9,6 +9,7 @@ from hub_core.errors import Broken, Conflict, Rejected, Transient
 from hub_core.hub import CANCEL_TRIES
 from hub_core.load import FileCounts, Load
 from hub_core.model import FileStatus, LoadState, Run, RunState, Trigger
+from hub_core.planning import RESUBMIT_SECONDS
 from hub_core.ports import Claimed
 from tests.unit.doubles import DyingAt, Failing, MemoryLoads, MemoryTracker, World
 
@@ -20,6 +21,16 @@ def running() -> tuple[World, Load]:
     load = world.ask()
     world.work()
     assert world.load(load).state is LoadState.RUNNING
+    return world, load
+
+
+def to_be_submitted_again() -> tuple[World, Load]:
+    """A load whose run has ended without its file; the message that submits it again is about to come."""
+    world, load = running()
+    world.jobs.end("1", RunState.FAILED)
+    world.work()
+    assert world.load(load).state is LoadState.SUBMITTING
+    world.clock.pass_(seconds=RESUBMIT_SECONDS[0])
     return world, load
 
 
@@ -201,8 +212,7 @@ def _die() -> NoReturn:
 
 
 def test_a_second_run_whose_start_was_not_recorded_is_canceled_before_its_claims_are_ended() -> None:
-    world, load = running()
-    world.jobs.end("1", RunState.FAILED)
+    world, load = to_be_submitted_again()
     with pytest.raises(Died):
         world.work(world.build(jobs=DyingAt(world.jobs, "submit", _die, after=True)))
     assert (world.load(load).state, world.load(load).run_id) == (LoadState.SUBMITTING, "1")
@@ -219,8 +229,7 @@ def test_a_second_run_whose_start_was_not_recorded_is_canceled_before_its_claims
 
 
 def test_a_second_run_that_begins_after_its_load_was_canceled_is_canceled_too() -> None:
-    world, load = running()
-    world.jobs.end("1", RunState.FAILED)
+    world, load = to_be_submitted_again()
     submit = world.jobs.submit
 
     def canceled_meanwhile(*arguments: str, **options: str) -> Run:

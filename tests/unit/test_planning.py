@@ -12,7 +12,7 @@ from hub_core.errors import Broken, Transient
 from hub_core.load import Load
 from hub_core.messages import LoadMessage
 from hub_core.model import Claim, FileStatus, LoadState, RunState, Trigger
-from hub_core.planning import MAX_SUBMISSIONS, NO_MORE_LOOKS
+from hub_core.planning import MAX_SUBMISSIONS, NO_MORE_LOOKS, RESUBMIT_SECONDS
 from hub_core.ports import Stored
 from tests.unit.doubles import HEADER, NOW, ROOT, DyingAt, Failing, World, config_row
 
@@ -340,7 +340,9 @@ def test_what_a_load_waited_for_is_judged_by_the_files_that_it_wanted() -> None:
     assert (world.load(credit).state, world.load(debit).state) == (LoadState.EMPTY, LoadState.FAILED)
 
 
-def test_a_load_that_brings_the_newer_version_itself_is_a_success() -> None:
+@pytest.mark.parametrize("put_back", [False, True])
+def test_a_load_that_brings_the_newer_version_itself_is_a_success(put_back: bool) -> None:
+    """At once, though its message was put back and is not there yet."""
     world = World()
     world.land()
     first = world.ask()
@@ -349,8 +351,13 @@ def test_a_load_that_brings_the_newer_version_itself_is_a_success() -> None:
     second = world.ask()
     world.work()
     world.finish(first, FileStatus.FAILED)
-    for _ in range(2):
-        world.hub.reconcile()
+    world.hub.planner.advance(stored(world, first), looks=NO_MORE_LOOKS)
+    if put_back:
+        message = LoadMessage(load_id=second.id, faults=9).to_json()
+        world.build(tracker=Failing(world.tracker, "tracked", Transient("SQL_UNAVAILABLE", "away"), 1)).plan(message)
+        assert world.load(second).put_back_until > world.clock().timestamp()
+    world.hub.reconcile()
+    assert world.load(second).run_id is not None
     world.finish(second)
     for _ in range(2):
         world.hub.reconcile()
@@ -396,15 +403,56 @@ def test_a_run_that_ends_with_open_claims_is_submitted_again_twice_and_then_give
     world.land()
     load = world.ask()
     world.work()
-    for submission in range(1, MAX_SUBMISSIONS + 1):
+    world.queue.messages.clear()
+    for submission, pause in enumerate((*RESUBMIT_SECONDS, None), start=1):
         running = world.load(load)
         assert (running.state, running.submissions) == (LoadState.RUNNING, submission)
         world.jobs.end(str(running.run_id), RunState.FAILED)
         world.hub.reconcile()
+        if pause is None:
+            break
+        assert [delay for _, delay in world.queue.messages] == [pause]
+        world.hub.reconcile()
+        assert (len(world.jobs.runs), world.load(load).state) == (submission, LoadState.SUBMITTING)
+        world.clock.pass_(seconds=pause)
+        world.work()
+        world.queue.messages.clear()  # it also looks after its run; here `reconcile` does
     done = world.load(load)
     assert done.state is LoadState.FAILED
     assert len(world.jobs.runs) == MAX_SUBMISSIONS
     assert [row.code for row in world.tracker.rows] == [FileError.RUN_LOST]
+
+
+def run_that_ended_with_open_claims() -> tuple[World, Load]:
+    world = World()
+    world.land()
+    load = world.ask()
+    world.work()
+    world.queue.messages.clear()
+    world.jobs.end("1", RunState.FAILED)
+    return world, load
+
+
+def test_one_that_is_to_be_submitted_again_can_be_canceled_meanwhile() -> None:
+    world, load = run_that_ended_with_open_claims()
+    world.hub.reconcile()
+    world.hub.cancel(load.id)
+    world.clock.pass_(seconds=RESUBMIT_SECONDS[0])
+    while world.queue.messages:
+        world.work()
+    assert world.load(load).state is LoadState.CANCELED
+    assert [row.code for row in world.tracker.rows] == [FileError.CANCELED]
+    assert len(world.jobs.runs) == 1
+
+
+def test_one_whose_message_was_refused_is_submitted_again_once_it_stands_still() -> None:
+    world, load = run_that_ended_with_open_claims()
+    world.build(queue=Failing(world.queue, "put", Transient("STORAGE_UNAVAILABLE", "away"), 1)).reconcile()
+    assert (world.load(load).state, world.queue.messages) == (LoadState.SUBMITTING, [])
+    world.clock.pass_(minutes=4)
+    world.hub.reconcile()
+    world.work()
+    assert (world.load(load).state, len(world.jobs.runs)) == (LoadState.RUNNING, 2)
 
 
 def test_a_run_canceled_in_the_workspace_is_not_submitted_again() -> None:
