@@ -86,7 +86,11 @@ def retry_load(req: func.HttpRequest) -> func.HttpResponse:
     """POST loads/{id}/retry: 202 with a new load, of this one's FAILED and QUARANTINED files."""
     _asked(req)
     key, caller = _sender(req)
-    return _accepted(hub().retry(req.route_params["id"], idempotency_key=key, caller=caller))
+    return _accepted(
+        hub().retry(
+            req.route_params["id"], idempotency_key=key, caller=caller, trace=req.headers.get("traceparent")
+        )
+    )  # fmt: skip
 
 
 @routes.route("feeds", methods=["GET"])

@@ -155,9 +155,15 @@ def migrate(settings: Settings) -> list[str]:
 
 
 def migrate_with(sql: "Sql", catalog: str) -> list[str]:
-    """As `migrate`, on any engine: makes what is missing, and adds columns that a later version brought."""
-    ran = [f"CREATE SCHEMA IF NOT EXISTS {quote(catalog, SCHEMA)}"]
-    sql.execute(ran[0], {})
+    """As `migrate`, on any engine: makes what is missing, and adds columns that a later version brought.
+
+    Unity Catalog wants the right to make schemas of `CREATE SCHEMA IF NOT EXISTS`, though there be nothing to make: so
+    it is looked for first (https://github.com/databricks/dbt-databricks/issues/464).
+    """
+    ran = list[str]()
+    if not sql.query(f"SHOW SCHEMAS IN {quote(catalog)} LIKE '{SCHEMA}'", {}):
+        ran.append(f"CREATE SCHEMA IF NOT EXISTS {quote(catalog, SCHEMA)}")
+        sql.execute(ran[0], {})
     tables = {one.name: one.read_text("utf-8") for one in files("ddl").iterdir() if one.name.endswith(".sql")}
     for name, ddl in sorted(tables.items()):
         table = quote(catalog, SCHEMA, name.removesuffix(".sql"))

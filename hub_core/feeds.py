@@ -16,6 +16,7 @@ from hub_core.model import DateSource, Feed, FileFormat, OnRedelivery, SchemaDri
 from hub_core.patterns import compile_pattern, matches
 from hub_core.statements import SCHEMA
 
+MAX_CSV_BYTES = 16 * 1024 * 1024
 REQUIRED = (
     "lob",
     "category",

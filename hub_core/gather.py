@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from hub_core import feeds as feed_rules
 from hub_core.errors import Broken, FieldError, Rejected
@@ -29,7 +30,8 @@ class ConfigReader:
     spokes: Mapping[str, House]
     monotonic: Callable[[], float] = time.monotonic
     _lobs: tuple[float, frozenset[str]] = (0.0, frozenset())
-    _parsed: dict[str, tuple[float, ParsedConfig]] = field(default_factory=dict)
+    _parsed: dict[str, tuple[float, bytes, ParsedConfig]] = field(default_factory=dict)
+    """Until when a LOB's CSV counts as it is, the digest of its content, and what that says."""
 
     def lobs(self) -> frozenset[str]:
         """The configured LOBs as they are now."""
@@ -42,15 +44,24 @@ class ConfigReader:
         content = self.configs.read(lob)
         if content is None:
             raise Rejected("UNKNOWN_LOB", f"{lob}_config.csv is not under HUB_CONFIG_ROOT (any more)")
+        version = sha256(content).digest()
+        _, known, parsed = self._parsed.get(lob, (0.0, b"", None))
+        if parsed is None or known != version:
+            parsed = self._parse(lob, content)
+        self._parsed[lob] = (self.monotonic() + _CACHE_SECONDS, version, parsed)
+        return parsed
+
+    def _parse(self, lob: str, content: bytes) -> ParsedConfig:
+        if len(content) > feed_rules.MAX_CSV_BYTES:
+            # Cut off, the rows that are missing would count as having left the CSV.
+            most = feed_rules.MAX_CSV_BYTES // 2**20
+            return feed_rules.unreadable(f"the CSV is larger than {most} MiB", "let a row's pattern take in more files")
         text = feed_rules.decode(content)
         if text is None:
-            parsed = feed_rules.unreadable("the CSV is not UTF-8", "save it as UTF-8")
-        else:
-            parsed = feed_rules.parse_config(
-                text, lob=lob, catalog=self.catalog, allowed_roots=self.allowed_roots, spokes=self.spokes
-            )
-        self._parsed[lob] = (self.monotonic() + _CACHE_SECONDS, parsed)
-        return parsed
+            return feed_rules.unreadable("the CSV is not UTF-8", "save it as UTF-8")
+        return feed_rules.parse_config(
+            text, lob=lob, catalog=self.catalog, allowed_roots=self.allowed_roots, spokes=self.spokes
+        )
 
     def house(self, lob: str) -> House:
         """Where `lob` is at home."""
@@ -68,7 +79,7 @@ class ConfigReader:
         if now >= fresh or (request.lob or request.category) not in lobs:
             lobs = self.lobs()
         selection = select(request, lobs)
-        fresh, parsed = self._parsed.get(selection.lob, (0.0, None))
+        fresh, _, parsed = self._parsed.get(selection.lob, (0.0, b"", None))
         if parsed is not None and now < fresh:
             try:
                 require_feeds(parsed.feeds, selection)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from hub_core.errors import Broken, Conflict, FieldError, HubError, Rejected, Transient
+from hub_core.feeds import ParsedConfig, unreadable
 from hub_core.gather import ConfigReader
 from hub_core.housekeeping import Housekeeping
 from hub_core.intake import Drained, Intake
@@ -124,8 +125,14 @@ class Hub:
             return stored.load
         raise Transient("CONFLICT", "the load is moving on just now; ask again")
 
-    def retry(self, load_id: str, *, idempotency_key: str | None = None, caller: str = "") -> Load:
+    def retry(
+        self, load_id: str, *, idempotency_key: str | None = None, caller: str = "", trace: str | None = None
+    ) -> Load:
         """A new load of the load's FAILED and QUARANTINED files; Rejected, 409, where it is not final, or has none."""
+        with self.telemetry.span("retry load", trace):
+            return self._retry(load_id, idempotency_key, caller)
+
+    def _retry(self, load_id: str, idempotency_key: str | None, caller: str) -> Load:
         first = self._stored(load_id).load
         if not first.state.is_final:
             raise Rejected("NOT_FINAL", f"the load is {first.state}; retry it when it has ended", status=409)
@@ -140,6 +147,7 @@ class Hub:
             return Load(
                 id=new_load_id, lob=first.lob, trigger=Trigger.RETRY, retry_of=first.id,
                 request=first.request.model_copy(update={"force": False}), created_at=now, updated_at=now,
+                trace=self.telemetry.trace(),
             )  # fmt: skip
 
         return self._admit(made, digest("retry", load_id), idempotency_key, caller)
@@ -217,13 +225,21 @@ class Hub:
         for one in sorted(self.configs.lobs()):
             if lob and one != lob:
                 continue
-            config = self.configs.read(one)
+            config = self._config(one)
             errors += [{"lob": one, **asdict(error)} for error in config.errors]
             for feed in config.feeds:
                 row = feed_report(feed)
                 seen = found.get(_feed_key(row), {})
                 value.append({**row, **{name: seen[name] for name in SWEPT if name in seen}})
         return {"as_of": as_of, "value": value, "config_errors": errors}
+
+    def _config(self, lob: str) -> ParsedConfig:
+        """`lob`'s CSV; one that storage does not give out is shown as such, beside the feeds of the others."""
+        try:
+            return self.configs.read(lob)
+        except (Broken, Rejected) as error:
+            log.warning("feeds: %s", error.message, extra={"lob": lob, "code": error.code})
+            return unreadable(error.message, "see that HUB_CONFIG_ROOT holds it, and the service may read it")
 
     def ready(self) -> list[Readiness]:
         """Every dependency, all tried at once: one that is silent keeps the caller waiting, but no longer than that."""
@@ -257,9 +273,11 @@ class Hub:
         """Move on what stands still; once an hour look over the feeds, and once a day drop what is out of date."""
         seen = self.overseer.reconcile()
         if self.sweep.is_due():
-            self.sweep.run()
+            with self.telemetry.span("sweep feeds"):
+                self.sweep.run()
         if self.housekeeping.is_due():
             self.housekeeping.run()
+        self.telemetry.measure("hub.reconciles", 1)
         return seen
 
 
@@ -333,4 +351,7 @@ def _try(name: str, check: Callable[[], object]) -> Readiness:
         check()
     except HubError as problem:
         error = f"{problem.code}: {problem.message}"[:500]
+    except Exception as problem:
+        log.exception("ready: met what nobody foresaw", extra={"dependency": name})
+        error = f"UNFORESEEN: {type(problem).__name__}; see the function's log"
     return Readiness(name, error is None, round((time.perf_counter() - start) * 1000, 1), error)

@@ -1,7 +1,8 @@
 """What nobody asks for: loads that stand still are moved on, and operators are told of those that need them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from hub_core.alerts import OVERDUE, headline, reason
@@ -39,28 +40,49 @@ class Overseer:
     """Loads that take longer are said to be overdue."""
     alerts: Alerts | None = None
     """None: the log alone."""
+    left: list[str] = field(default_factory=list)
+    """The loads that this process's last round did not come to."""
 
     def reconcile(self) -> Reconciled:
-        """Look at every open load once; one load's fault does not keep the others from being looked at."""
-        seen = done = requeued = 0
-        began, untold = self.planner.clock(), list[str]()
-        for stored in self.planner.loads.open():
-            if self.planner.clock() - began > ROUND:
-                log.warning("dependencies are slow; the other open loads wait for the next round", extra={"seen": seen})
+        """Look at every open load once; one load's fault does not keep the others from being looked at.
+
+        Which are overdue is found out of all of them first: it needs no dependency that may be silent. A round that
+        takes too long is gone on with by the next.
+        """
+        planner, until = self.planner, self.planner.clock() + ROUND
+        opened, untold, faulty = dict[str, Stored](), list[str](), set[str]()
+        for stored in planner.loads.open():
+            opened[stored.load.id] = stored
+            with self._apart(stored, faulty):
+                untold += [stored.load.id] if self._overdue(stored).load.alert_due else []
+            if planner.clock() > until:
                 break
-            seen += 1
-            with kept_apart(log, "reconcile", load_id=stored.load.id):
-                try:
-                    with bound(load_id=stored.load.id, lob=stored.load.lob, run_id=stored.load.run_id):
-                        current = self._overdue(stored)
-                        untold += [current.load.id] if current.load.alert_due else []
-                        requeued += self._look(current)
-                except Conflict:
-                    log.info("another process moved the load on", extra={"load_id": stored.load.id})
-                done += 1
+        requeued = 0
+        waiting = [load_id for load_id in dict.fromkeys((*self.left, *opened)) if load_id in opened]
+        while waiting and planner.clock() <= until:
+            load_id = waiting.pop(0)
+            with self._apart(opened[load_id], faulty):
+                current = planner.loads.get(load_id)
+                requeued += current is not None and self._look(current)
+        self.left[:] = waiting
+        if waiting:
+            log.warning("dependencies are slow; the next round begins with the others", extra={"left": len(waiting)})
         # Afterwards, and no more once the webhook has not answered: it keeps no load from going on.
         self._tell_all(untold)
-        return Reconciled(seen, requeued, faults=seen - done)
+        return Reconciled(len(opened), requeued, len(faulty))
+
+    @contextmanager
+    def _apart(self, stored: Stored, faulty: set[str]) -> Iterator[None]:
+        """What fails inside is said, and its load goes into `faulty`; that another process was faster is no fault."""
+        load, well = stored.load, False
+        with kept_apart(log, "reconcile", load_id=load.id), bound(load_id=load.id, lob=load.lob, run_id=load.run_id):
+            try:
+                yield
+            except Conflict:
+                log.info("another process moved the load on")
+            well = True
+        if not well:
+            faulty.add(load.id)
 
     def _look(self, stored: Stored) -> bool:
         load = stored.load

@@ -28,6 +28,8 @@ log = logger(__name__)
 
 RESUBMIT_SECONDS = (30, 60)
 """Pauses before a batch is submitted for the second and the third time: what ended its run may be there still."""
+CLOCKS_DIFFER_SECONDS = 2
+"""So much too early may a message seem to be that was sent with a delay."""
 MAX_SUBMISSIONS = 1 + len(RESUBMIT_SECONDS)
 RETRY_PAGE = 5_000
 MAX_NAMED = 5
@@ -77,6 +79,10 @@ class Planner:
                 self._handle(stored, message)
             except Transient as fault:
                 self._put_back(message, fault)
+            except Exception:
+                # The host's own line about a function that failed has no load.
+                log.exception("planning met what nobody foresaw")
+                raise
         self.telemetry.measure("hub.plan.duration", (self.clock() - began).total_seconds())
 
     def _handle(self, stored: Stored, message: LoadMessage) -> None:
@@ -97,16 +103,14 @@ class Planner:
         state = stored.load.state
         if state is LoadState.ACCEPTED:
             stored = self._plan(stored)
-        if stored.load.state is LoadState.SUBMITTING:
-            stored = self._submit(stored)
-        elif stored.load.state in (LoadState.RUNNING, LoadState.CANCELING) and state is not LoadState.ACCEPTED:
+        elif state in (LoadState.RUNNING, LoadState.CANCELING):
             stored = self._follow(stored, count=looks in COUNTED_LOOKS)
-            if stored.load.state is LoadState.SUBMITTING:
-                if self.clock().timestamp() < stored.load.put_back_until:
-                    return None  # its message is on its way
-                stored = self._submit(stored)
         elif stored.load.claims_open:
             stored = self._release(stored)
+        if stored.load.state is LoadState.SUBMITTING:
+            if self.clock().timestamp() + CLOCKS_DIFFER_SECONDS < stored.load.put_back_until:
+                return None  # a message for that is on its way
+            stored = self._submit(stored)
         if not stored.load.is_unfinished or looks >= NO_MORE_LOOKS:
             return None
         return FOLLOW_SECONDS[looks]
@@ -170,6 +174,7 @@ class Planner:
                     now,
                     state=LoadState.SUBMITTING,
                     submissions=load.submissions + 1,
+                    put_back_until=0.0,
                     files=FileCounts(total=len(ours), claimed=len(ours)),
                     waits_on=waits_on,
                     config_errors=problems,
@@ -247,8 +252,9 @@ class Planner:
             return
         load = adopted(batch, lob, self.clock())
         if self.loads.insert(load) and (stored := self.loads.get(load.id)) is not None:
-            log.info("found a notebook's load", extra={"load_id": load.id, "lob": lob, "run_id": batch.run_id})
-            self.advance(stored, looks=NO_MORE_LOOKS)
+            with bound(load_id=load.id, lob=lob, run_id=batch.run_id):
+                log.info("found a notebook's load")
+                self.advance(stored, looks=NO_MORE_LOOKS)
 
     def _put_up_for_release(self, stored: Stored) -> Stored:
         if stored.load.claims_open:
@@ -417,7 +423,7 @@ class Planner:
                 "state": LoadState.SUBMITTING,
                 "submissions": load.submissions + 1,
                 "settled": False,
-                "put_back_until": 0.0,  # it is submitted at once, not by a message that an earlier fault put back
+                "put_back_until": 0.0,
             }
             won = sum(claim.key in ours for claim in newer)
             files = FileCounts(

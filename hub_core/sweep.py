@@ -62,27 +62,33 @@ class Sweep:
         """
         documents, now = self.planner.documents, self.planner.clock()
         before = documents.read(DOCUMENT)
-        since = _as_of(before) or now
         documents.write(BEGUN, {"as_of": iso(now)})
         feeds: list[Report] = []
         made: list[str] = []
         swept: set[str] = set()
         lobs = self.configs.lobs()
+        adopted = {lob: self._adopt(lob, _adopted(before, lob) or now, now) for lob in sorted(lobs)}
         for lob in sorted(lobs):
             with kept_apart(log, "sweep", lob=lob):
                 reports, missed = self._look_over(lob, self.configs.read(lob), now)
                 feeds += reports
                 swept.add(lob)
                 made += self._load(lob, missed, now)
-                for batch in self.planner.tracker.recent_batches(lob, since - ADOPT_OVERLAP):
-                    self.planner.adopt(batch, lob)
-        documents.write(DOCUMENT, {"as_of": iso(now), "value": feeds})
+        documents.write(DOCUMENT, {"as_of": iso(now), "value": feeds, "adopted": adopted})
         for feed in feeds:
             self._measure(feed)
         for left in _left(before, feeds, lobs - swept):
             self._measure({**left, "due": 0, "lag_seconds": 0, "missed": 0})
         log.info("swept the feeds", extra={"feeds": len(feeds), "loads": len(made)})
         return made
+
+    def _adopt(self, lob: str, since: datetime, now: datetime) -> str:
+        """Give what notebooks have claimed since then its records; until when that was done."""
+        with kept_apart(log, "sweep", lob=lob):
+            for batch in self.planner.tracker.recent_batches(lob, since - ADOPT_OVERLAP):
+                self.planner.adopt(batch, lob)
+            return iso(now)
+        return iso(since)
 
     def _measure(self, report: Report) -> None:
         facts = {name: str(report[name]) for name in FEED_FACTS}
@@ -117,9 +123,24 @@ class Sweep:
         planner = self.planner
         return [
             start_named(
-                planner.loads, planner.queue, planner.documents, lob=lob, trigger=Trigger.SWEEP, paths=paths, now=now
+                planner.loads,
+                planner.queue,
+                planner.documents,
+                lob=lob,
+                trigger=Trigger.SWEEP,
+                paths=paths,
+                now=now,
+                trace=planner.telemetry.trace(),
             )
         ]
+
+
+def _adopted(document: object, lob: str) -> datetime | None:
+    """Until when `lob`'s notebooks were looked after, as the last sweep has it."""
+    if not isinstance(document, dict):
+        return None
+    then = document.get("adopted", {}).get(lob)
+    return datetime.fromisoformat(then) if then else _as_of(document)
 
 
 def _as_of(document: object) -> datetime | None:

@@ -40,6 +40,7 @@ METRICS: Mapping[str, Metric] = {
     "hub.faults": Metric("counter", "{fault}", "Passing faults that put a message back.", ("code",)),
     "hub.events": Metric("counter", "{event}", "Blob events, by what became of them.", ("outcome",)),
     "hub.events.loads": Metric("counter", "{load}", "Loads that events were coalesced into.", ()),
+    "hub.reconciles": Metric("counter", "{round}", "Rounds of `reconcile` that came to their end: one a minute.", ()),
     "hub.feed.due": Metric("gauge", "{file}", "Files due, as of the last sweep.", FEED_FACTS),
     "hub.feed.lag": Metric("gauge", "s", "Age of the oldest due file, then.", FEED_FACTS),
     "hub.feed.missed": Metric("gauge", "{file}", "Files that no event told of.", FEED_FACTS),

@@ -34,6 +34,8 @@ class HubClient(AbstractContextManager["HubClient"]):
         headers = {"Accept": "application/json", "User-Agent": "hubctl"}
         if target.key:
             headers["x-functions-key"] = target.key
+        if target.token:
+            headers["Authorization"] = f"Bearer {target.token}"
         self._where = target.url
         self._patience = patience
         self._http = httpx.Client(
@@ -41,7 +43,7 @@ class HubClient(AbstractContextManager["HubClient"]):
             headers=headers,
             transport=transport,
             trust_env=urlsplit(target.url).hostname not in _LOOPBACK,  # a company's proxy knows no loopback address
-            follow_redirects=False,  # the key must not travel to another host
+            follow_redirects=False,  # key and token must not travel to another host
         )
 
     def __exit__(
@@ -176,7 +178,7 @@ def _failure(response: httpx.Response) -> Failure:
         return Unreachable(f"HTTP {status}: {message}", code=code, retry_after=_retry_after(response))
     remedy = ""
     if status in (401, 403):
-        remedy = "give a function key of this service in HUB_KEY"
+        remedy = "give a function key of this service in HUB_KEY; where it wants Entra ID, also a token in HUB_TOKEN"
     elif 300 <= status < 400:
         remedy = "the service moved: use its new address as --url"
     errors = [FieldProblem.read(entry) for entry in children(problem, "errors")]

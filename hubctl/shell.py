@@ -1,6 +1,7 @@
 """What every command has: where it writes, how it fails, which service it speaks to."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +50,9 @@ class Shell:
         """The service that the options mean."""
         from hubctl.client import HubClient
 
-        return HubClient(find_target(url, key, self.stack_file), transport=self.transport, patience=patience)
+        # By the environment alone: a token is short-lived, and no list of processes shows it there.
+        target = find_target(url, key, os.environ.get("HUB_TOKEN"), self.stack_file)
+        return HubClient(target, transport=self.transport, patience=patience)
 
 
 @dataclass(frozen=True, slots=True)

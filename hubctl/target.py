@@ -13,14 +13,15 @@ STACK_FILE = Path(".local") / "stack.json"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The service's base address, ending in `/api/`, and the function key (in no repr)."""
+    """The service's base address, ending in `/api/`, the function key and the caller's bearer token (in no repr)."""
 
     url: str
     key: str | None = field(repr=False, default=None)
+    token: str | None = field(repr=False, default=None)
 
 
-def find_target(url: str | None, key: str | None, stack_file: Path = STACK_FILE) -> Target:
-    """The service that `url` and `key` (already from option or environment) mean; Refused if there is none.
+def find_target(url: str | None, key: str | None, token: str | None = None, stack_file: Path = STACK_FILE) -> Target:
+    """The service that `url`, `key` and `token` (already from option or environment) mean; Refused if there is none.
 
     A local stack's key goes to that stack only, never to another `url`.
     """
@@ -37,7 +38,10 @@ def find_target(url: str | None, key: str | None, stack_file: Path = STACK_FILE)
         key = text(stack, "function_key")
     if not is_header_value(key):
         raise Refused("the function key holds a character that no key has", remedy="is HUB_KEY the key, and whole?")
-    return Target(base, key or None)
+    token = (token or "").strip()
+    if not is_header_value(token):
+        raise Refused("the token holds a character that no token has", remedy="is HUB_TOKEN the token, and whole?")
+    return Target(base, key or None, token or None)
 
 
 def is_header_value(value: str) -> bool:

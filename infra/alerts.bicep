@@ -1,6 +1,8 @@
 // Alert rules over what the hub tells of itself; docs/observability.md lists the metrics, docs/runbook.md what to do.
 // A load that fails also raises an alert of its own, to HUB_ALERT_WEBHOOK.
 
+@description('Name of the environment; the names of rules and workbook end in it.')
+param environmentName string
 @description('Region.')
 param location string = resourceGroup().location
 @description('The Application Insights that the function app is connected to.')
@@ -11,6 +13,13 @@ param actionGroupIds array = []
 param lagSeconds int = 7200
 
 var rules = [
+  {
+    name: 'hub-silent'
+    description: 'No round of reconcile has ended: the service does nothing. Runbook: The service is silent.'
+    severity: 1
+    // Without `by`, summarize makes a row of no rows.
+    query: 'customMetrics | where name == "hub.reconciles" | summarize rounds = count() | where rounds == 0'
+  }
   {
     name: 'hub-loads-failed'
     description: 'Loads ended FAILED or PARTIAL. Runbook: An alert, Load ended FAILED.'
@@ -35,11 +44,13 @@ var rules = [
     severity: 3
     query: 'customMetrics | where name == "hub.events" and tostring(customDimensions.outcome) in ("poisoned", "refused")'
   }
+  // A message that meets faults comes back after 5, 10, 20, 40, 80, 160 and then each 300 seconds: one load alone makes
+  // 8 faults in its first 15 minutes, and 3 in any 15 of the hour. So the only load of a night is enough.
   {
     name: 'hub-faults'
     description: 'Dependencies keep failing. Runbook: A dependency is away.'
     severity: 3
-    query: 'customMetrics | where name == "hub.faults" | summarize faults = sum(value) | where faults > 20'
+    query: 'customMetrics | where name == "hub.faults" | summarize faults = sum(value) | where faults >= 3'
   }
   {
     name: 'hub-overdue'
@@ -56,10 +67,10 @@ var rules = [
 ]
 
 resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule in rules: {
-  name: rule.name
+  name: '${rule.name}-${environmentName}'
   location: location
   properties: {
-    displayName: rule.name
+    displayName: '${rule.name}-${environmentName}'
     description: rule.description
     severity: rule.severity
     enabled: true
@@ -83,11 +94,11 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule 
 }]
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
-  name: guid(resourceGroup().id, 'deltalake-hub')
+  name: guid(resourceGroup().id, 'deltalake-hub', environmentName)
   location: location
   kind: 'shared'
   properties: {
-    displayName: 'Delta Lake ingestion hub'
+    displayName: 'Delta Lake ingestion hub (${environmentName})'
     category: 'workbook'
     sourceId: applicationInsightsId
     serializedData: loadTextContent('workbook.json')

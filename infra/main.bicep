@@ -221,6 +221,7 @@ module monitoring 'modules/monitoring.bicep' = {
 module alerts 'alerts.bicep' = {
   name: 'alerts'
   params: {
+    environmentName: environmentName
     location: location
     applicationInsightsId: monitoring.outputs.applicationInsightsId
     actionGroupIds: actionGroupIds
@@ -261,8 +262,9 @@ module functionApp 'modules/function-app.bicep' = {
     entraAllowedApplications: entraAllowedApplications
     entraUnauthenticated: entraUnauthenticated
   }
-  // The host reads its storage as soon as it starts.
-  dependsOn: [storageRoles]
+  // The host reads its storage as soon as it starts, and the platform the secrets as soon as settings refer to them.
+  // Without a Key Vault there is no secretRoles, and Azure Resource Manager leaves it out here.
+  dependsOn: [storageRoles, secretRoles]
 }
 
 module appEndpoint 'modules/app-endpoint.bicep' = if (privateNetwork && privateApp) {
@@ -280,6 +282,7 @@ module eventTopic 'modules/event-topic.bicep' = if (eventDelivery != 'none') {
   name: 'event-topic-${environmentName}'
   scope: resourceGroup(landingResourceGroup)
   params: {
+    environmentName: environmentName
     location: landingLocation
     tags: tags
     accountName: landingAccountName

@@ -64,6 +64,8 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except ClientAuthenticationError as error:
+        if not is_refusal(error):
+            raise Transient("STORAGE_UNAVAILABLE", f"{what}: signing in: {type(error).__name__}") from error
         raise Broken("STORAGE_DENIED", f"{what}: sign-in to storage was refused; check the role assignments") from error
     except DecodeError as error:
         # Half an answer, or a page of something in between.
@@ -79,6 +81,11 @@ def translated(what: str) -> Iterator[None]:
     except AzureError as error:
         # Neither an answer nor a refusal: the connection was not made, or broke.
         raise Transient("STORAGE_UNAVAILABLE", f"{what}: {type(error).__name__}") from error
+
+
+def is_refusal(error: ClientAuthenticationError) -> bool:
+    """Whether somebody said no. Else there was no answer: the endpoint of managed identities, or Entra ID, is away."""
+    return error.status_code in (400, 401, 403)
 
 
 _POLICY: RetryPolicy[Any, Any] = RetryPolicy()

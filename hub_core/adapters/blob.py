@@ -3,19 +3,19 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobPrefix, BlobProperties, BlobServiceClient, ContainerClient, ContentSettings
 
 from hub_core.adapters.azure_faults import translated
 from hub_core.adapters.storage_accounts import Accounts
 from hub_core.errors import Transient
-from hub_core.feeds import is_lob
+from hub_core.feeds import MAX_CSV_BYTES, is_lob
 from hub_core.model import SourceFile, whole_second
 from hub_core.paths import parse_abfss
 
 CONFIG_SUFFIX = "_config.csv"
-MAX_CONFIG_BYTES = 16 * 1024 * 1024
 _LEADS_TO_DAYS = re.compile(r"(?:^|/)[0-9]{4}/([0-9]{2}/)?$")
 PAGE_BLOBS = 1_000
 """Blobs a listing call brings. Five times as many are allowed, and take five times the memory: some 10 kB each."""
@@ -82,9 +82,13 @@ class BlobConfigs:
         blob = self._accounts.blobs(self._place.host).get_blob_client(self._place.container, name)
         with translated(f"reading {lob}{CONFIG_SUFFIX}"):
             try:
-                return blob.download_blob(length=MAX_CONFIG_BYTES, offset=0).readall()
+                return blob.download_blob(length=MAX_CSV_BYTES + 1, offset=0).readall()
             except ResourceNotFoundError:
                 return None
+            except HttpResponseError as error:
+                if error.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                    return b""  # of nothing there is no range
+                raise
 
 
 class BlobDocuments:

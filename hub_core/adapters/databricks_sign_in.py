@@ -1,6 +1,6 @@
 """Signing in to Databricks: with a token where one is set, else with the service's Entra identity."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from hub_core.adapters.storage_accounts import identity
@@ -9,6 +9,7 @@ from hub_core.settings import Settings
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
+    from databricks.sdk.config import ConfigAttribute
 
 # The Entra application of Azure Databricks, the same in every tenant.
 # https://learn.microsoft.com/azure/databricks/dev-tools/auth/
@@ -32,7 +33,7 @@ LONGEST_WAIT_SECONDS = 10.0
 
 
 def workspace(settings: Settings) -> "WorkspaceClient":
-    """A client of the workspace's REST APIs; it connects at its first call.
+    """A client of the workspace's REST APIs; it connects at its first call: a status question needs no workspace.
 
     A call ends within a minute: the SDK tries for half of one, and an answer takes at most as long. It would wait for
     any Retry-After, if that were an hour: here a long one is Transient, with the seconds.
@@ -50,6 +51,17 @@ def workspace(settings: Settings) -> "WorkspaceClient":
                 raise Transient("JOBS_UNAVAILABLE", f"the workspace asks to wait {seconds:.0f} s", retry_after=seconds)
             super().sleep(seconds)
 
+    class Explicit(Config):
+        """All that is needed is given. The SDK would ask the host for more, and take half a minute where it is away."""
+
+        @classmethod
+        def attributes(cls) -> "Iterable[ConfigAttribute]":
+            """Of the SDK's class, which looks for them in this one."""
+            return Config.attributes()
+
+        def _resolve_host_metadata(self) -> None:
+            return
+
     options: dict[str, Any] = {
         "host": settings.databricks_host,
         "http_timeout_seconds": 30,
@@ -57,7 +69,7 @@ def workspace(settings: Settings) -> "WorkspaceClient":
         "clock": Impatient(),
     }
     if settings.databricks_token:
-        return WorkspaceClient(config=Config(token=settings.databricks_token, auth_type="pat", **options))
+        return WorkspaceClient(config=Explicit(token=settings.databricks_token, auth_type="pat", **options))
 
     class EntraIdentity(CredentialsStrategy):
         """databricks-sdk has no strategy for managed identities of its own."""
@@ -68,4 +80,4 @@ def workspace(settings: Settings) -> "WorkspaceClient":
         def __call__(self, _cfg: Config) -> Callable[[], dict[str, str]]:
             return _headers
 
-    return WorkspaceClient(config=Config(credentials_strategy=EntraIdentity(), **options))
+    return WorkspaceClient(config=Explicit(credentials_strategy=EntraIdentity(), **options))

@@ -1,5 +1,7 @@
 // The landing account's system topic, of which an account has at most one, and an alert on events that are given up.
 
+@description('Name of the environment: several may listen to one landing account, each with an alert of its own.')
+param environmentName string
 @description('Region of the landing account.')
 param location string
 @description('Tags.')
@@ -34,7 +36,7 @@ resource found 'Microsoft.EventGrid/systemTopics@2022-06-15' existing = if (!isN
 }
 
 resource deadLetters 'Microsoft.Insights/metricAlerts@2018-03-01' = {
-  name: 'hub-events-dead-lettered-${accountName}'
+  name: 'hub-events-dead-lettered-${environmentName}-${accountName}'
   location: 'global'
   tags: tags
   properties: {

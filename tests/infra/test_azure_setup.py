@@ -116,6 +116,19 @@ def test_jobs_and_variables_of_the_bundle_are_those_that_there_are() -> None:
     assert job in bundle["resources"]["jobs"]
 
 
+def test_each_principal_comes_to_the_workspace_before_it_is_granted_anything() -> None:
+    made = re.findall(r"service-principals create[^$]*\$(\w+)", COMMANDS)
+    assert set(made) == {"SERVICE", "LOADER", "RELEASE"}
+    assert PAGE.index("service-principals create") < PAGE.index("GRANT ")
+
+
+def test_a_caller_behind_entra_is_told_of_the_variable_that_hubctl_reads() -> None:
+    shell = (ROOT / "hubctl" / "shell.py").read_text("utf-8")
+    [variable] = re.findall(r'os\.environ\.get\("(\w+)"\)', shell)
+    assert f'export {variable}=$(az account get-access-token --resource "api://$HUB_ENTRA_CLIENT_ID"' in COMMANDS
+    assert "'api://${entraClientId}'" in text(bicep_files()["modules/function-app.bicep"].root)
+
+
 @pytest.mark.parametrize("principal", GRANTS)
 def test_a_principal_is_granted_what_it_needs_and_no_more(principal: str) -> None:
     found = set()

@@ -317,7 +317,25 @@ def test_a_secret_setting_is_a_reference_to_the_key_vault(name: str) -> None:
     assert secret in text(MAIN.declarations["secretNames"].node)
 
 
+# Names
+
+
+def test_environments_that_share_an_account_or_a_resource_group_have_alerts_and_a_workbook_of_their_own() -> None:
+    for file, name in [
+        ("modules/event-topic.bicep", "deadLetters"),
+        ("alerts.bicep", "alerts"),
+        ("alerts.bicep", "workbook"),
+    ]:
+        assert re.search(r"\benvironmentName\b", at(file, name, "name")), name
+    assert at("alerts.bicep", "alerts", "properties", "displayName") == at("alerts.bicep", "alerts", "name")
+    assert "${environmentName}" in at("alerts.bicep", "workbook", "properties", "displayName")
+
+
 # The function app and its storage
+
+
+def test_the_app_is_made_once_its_identity_may_read_storage_and_secrets() -> None:
+    assert re.findall(r"\w+", at("main.bicep", "functionApp", "dependsOn")) == ["storageRoles", "secretRoles"]
 
 
 def test_the_app_runs_on_flex_consumption_with_the_projects_python() -> None:

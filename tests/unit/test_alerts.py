@@ -14,7 +14,7 @@ from hub_core.adapters.webhook import Webhook
 from hub_core.alerts import AlertFormat, alert_body
 from hub_core.errors import Broken, Transient
 from hub_core.load import Load
-from hub_core.model import FileStatus, LoadState
+from hub_core.model import FileStatus, LoadState, Run
 from hub_core.overseer import Overseer
 from hub_core.ports import Stored
 from tests.unit.doubles import Failing, World
@@ -236,6 +236,37 @@ def test_a_round_of_slow_looks_stops_before_the_host_ends_it() -> None:
 
     Overseer(world.build(loads=Slow()).planner, timedelta(hours=6)).reconcile()
     assert len(looked) == 4
+
+
+def test_silent_dependencies_keep_no_load_from_being_found_overdue_nor_from_its_turn() -> None:
+    world, told = World(), Told()
+    for number in range(6):
+        world.land(f"transactions_{number}.csv")
+        world.ask()
+        world.work()
+    runs = [str(stored.load.run_id) for stored in world.loads.open()]
+    assert len(set(runs)) == 6
+    looked: list[str] = []
+
+    class Silent:
+        """Every question takes two minutes, and has no answer."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.jobs, name)
+
+        def get(self, run_id: str) -> Run:
+            looked.append(run_id)
+            world.clock.pass_(minutes=2)
+            raise Transient("JOBS_UNAVAILABLE", "silent")
+
+    overseer = Overseer(world.build(jobs=Silent()).planner, timedelta(hours=6), told)
+    assert overseer.reconcile().faults == 3
+    assert len(set(looked)) == 3
+    overseer.reconcile()
+    assert sorted(looked) == sorted(runs)
+    world.clock.pass_(hours=7)
+    overseer.reconcile()
+    assert len(told.loads) == 6
 
 
 def test_a_load_that_cannot_let_go_of_its_files_is_said(caplog: pytest.LogCaptureFixture) -> None:

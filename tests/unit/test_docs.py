@@ -1,11 +1,18 @@
 """The docs say what the code does."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from benchmarks import document
 from benchmarks.results import at_least, at_most, kept, merged, told
+from hub_core.alerts import headline
 from hub_core.codes import FileError
+from hub_core.load import Load
+from hub_core.model import LoadState, Trigger
+from hub_core.request import LoadRequest
 from hub_core.settings import describe_settings
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -62,3 +69,55 @@ def test_links_between_the_docs_lead_somewhere() -> None:
     for page in pages:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name} → {target}"
+
+
+def test_links_to_a_part_of_a_page_lead_to_its_heading() -> None:
+    found = 0
+    for page in [DOCS.parent / "README.md", *DOCS.rglob("*.md")]:
+        for target, part in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text("utf-8")):
+            there = (page.parent / target if target else page).read_text("utf-8")
+            headings = re.findall(r"^#+ (.*)$", there, re.MULTILINE)
+            # As GitHub makes them.
+            assert part in {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}, part
+            found += 1
+    assert found > 10
+
+
+def _load(state: LoadState, *, claims_open: bool = False) -> Load:
+    now = datetime(2025, 1, 15, tzinfo=UTC)
+    return Load(
+        id="one", lob="falcon", trigger=Trigger.REQUEST, request=LoadRequest(), state=state, created_at=now,
+        updated_at=now, finished_at=now if state.is_final else None, claims_open=claims_open,
+        overdue_at=now + timedelta(hours=6) if claims_open else None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        *map(_load, (LoadState.FAILED, LoadState.PARTIAL, LoadState.CANCELED, LoadState.RUNNING)),
+        _load(LoadState.FAILED, claims_open=True),
+    ],
+    ids=headline,
+)
+def test_the_runbook_says_which_part_to_read_for_each_message_to_the_webhook(load: Load) -> None:
+    said = re.findall(r'^\| "([^"]+)"', (DOCS / "runbook.md").read_text("utf-8"), re.MULTILINE)
+    # The state that stands for any, and the time, are left out there.
+    patterns = [re.escape(one).replace("ended\\ …", "ended\\ [A-Z]+").replace("…", ".+") for one in said]
+    assert len([one for one in patterns if re.fullmatch(one, headline(load))]) == 1
+
+
+def test_the_right_on_a_spokes_job_is_the_same_wherever_it_is_named() -> None:
+    setup, notebooks, security = (
+        (DOCS / f"{name}.md").read_text("utf-8") for name in ("azure-setup", "notebooks", "security")
+    )
+    assert re.search(r"`CAN_MANAGE_RUN` for `SERVICE` in the spoke's\s+bundle", setup)
+    assert re.search(r"`CAN_MANAGE_RUN` on both, on each\s+spoke's job that loads bronze, and on no other", setup)
+    assert re.search(r"`CAN_MANAGE_RUN` on the spoke's job", notebooks)
+    assert re.search(r"`CAN MANAGE RUN` on the loader jobs and on each spoke's job that loads bronze", security)
+    assert not re.search(r"CAN.VIEW", notebooks + security)
+
+
+def test_the_sql_for_the_hubs_tables_is_run_in_a_catalog_that_is_chosen() -> None:
+    before, _ = (DOCS / "runbook.md").read_text("utf-8").split("```sql\n")
+    assert before.rstrip().endswith("first `USE CATALOG prod;`, then")

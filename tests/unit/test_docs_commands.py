@@ -54,7 +54,7 @@ RUN_BY = {
 """A command as it stands, its lines joined, without its comment → the test that runs it."""
 
 IN_PASSING = {
-    "hubctl cancel": f"{SERVICE}the_key_is_never_printed",
+    "hubctl cancel": f"{SERVICE}key_and_token_are_sent_as_headers_and_never_printed",
     "hubctl config check": "tests/unit/test_hubctl_config_check.py::test_a_good_csv_passes_without_any_option",
     "hubctl files": RUNBOOK,
     "hubctl loads": f"{SERVICE}loads_stops_at_the_limit_and_all_follows_every_page",

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import azure.functions as func
@@ -268,6 +269,17 @@ def test_ready_shows_each_dependency_with_the_time_it_took(world: World, ok: boo
         ("jobs", True, 1.5),
         ("warehouse", ok, 2.5),
     ]
+
+
+def test_ready_names_a_dependency_that_fails_for_an_unforeseen_reason(world: World) -> None:
+    def ping() -> None:
+        raise RuntimeError("a secret")
+
+    bootstrap._hub = replace(world.hub, dependencies={"jobs": ping, "configs": world.configs.lobs})
+    answer = call("ready")
+    assert answer.status_code == 503
+    shown = {one["name"]: one["error"] for one in json.loads(answer.get_body())["dependencies"]}
+    assert shown == {"jobs": "UNFORESEEN: RuntimeError; see the function's log", "configs": None}
 
 
 def test_a_page_of_loads_links_to_the_next_without_the_key(world: World) -> None:

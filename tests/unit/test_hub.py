@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hub_core.errors import Broken, Rejected, Transient
+from hub_core.feeds import MAX_CSV_BYTES, ParsedConfig, parse_config
 from hub_core.hub import MAX_DRY_RUN_FILES, MAX_PAGE, file_json
 from hub_core.load import Load
 from hub_core.model import FileOutcome, FileStatus, LoadState, Trigger
 from hub_core.ports import Stored
-from tests.unit.doubles import HEADER, NOW, MemoryLoads, MemoryTracker, World, config_row
+from tests.unit.doubles import HEADER, NOW, MemoryConfigs, MemoryLoads, MemoryTracker, World, config_row
 
 
 def two_lobs() -> World:
@@ -501,6 +502,50 @@ def test_feeds_show_the_csvs_errors() -> None:
 
 
 # ready
+
+
+def test_a_csv_that_storage_does_not_give_out_is_shown_beside_the_feeds_of_the_others() -> None:
+    class Kept(MemoryConfigs):
+        def read(self, lob: str) -> bytes | None:
+            if lob == "eagle":
+                raise Broken("STORAGE_DENIED", "reading eagle_config.csv: 403")
+            return super().read(lob)
+
+    world = World(configs=Kept({"eagle": b""}))
+    shown = world.hub.feeds()
+    assert [feed["lob"] for feed in shown["value"]] == ["falcon"]
+    assert [(error["lob"], error["message"]) for error in shown["config_errors"]] == [
+        ("eagle", "reading eagle_config.csv: 403")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "the column is missing"), (b"x" * (MAX_CSV_BYTES + 1), "larger than 16 MiB")]
+)
+def test_a_csv_without_a_byte_or_with_too_many_is_unreadable(content: bytes, said: str) -> None:
+    """Cut off, its last rows would count as having left it."""
+    world = World()
+    world.configs.files["falcon"] = content
+    assert said in world.hub.feeds()["config_errors"][0]["message"]
+    load = world.ask()
+    world.work()
+    ended = world.load(load)
+    assert (ended.state, ended.error and ended.error.code) == (LoadState.FAILED, "CONFIG_UNREADABLE")
+
+
+def test_a_csv_is_parsed_once_for_each_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+
+    def counting(text: str, **options: object) -> ParsedConfig:
+        parsed.append(text)
+        return parse_config(text, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("hub_core.feeds.parse_config", counting)
+    world = World()
+    for content in (b"", b" ", b"", b""):
+        world.configs.files["falcon"] = content
+        world.hub.configs.read("falcon")
+    assert parsed == ["", " ", ""]
 
 
 def test_every_dependency_is_tried_and_the_failing_one_named() -> None:

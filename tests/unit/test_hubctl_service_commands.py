@@ -12,6 +12,7 @@ from hubctl.main import app
 from hubctl.shell import Shell
 
 KEY = "s3cret-function-key"
+TOKEN = "eyJ0.s3cret-token"
 URL = "https://hub.example"
 
 
@@ -50,7 +51,8 @@ class Service:
 
     def run(self, *arguments: str, stack_file: Path = Path("no-such-file")) -> Result:
         shell = Shell(httpx.MockTransport(self), self.clock, stack_file)
-        return CliRunner().invoke(app, list(arguments), obj=shell, env={"HUB_URL": URL, "HUB_KEY": KEY})
+        environment = {"HUB_URL": URL, "HUB_KEY": KEY, "HUB_TOKEN": TOKEN}
+        return CliRunner().invoke(app, list(arguments), obj=shell, env=environment)
 
 
 def a_load(state: str, total: int = 0, success: int = 0, **more: object) -> dict[str, object]:
@@ -298,9 +300,24 @@ def test_a_retry_is_a_new_load() -> None:
 
 @pytest.mark.parametrize("answer", [problem(401), problem(500), httpx.ConnectError("no"), ok(a_load("FAILED", 1, 1))])
 @pytest.mark.parametrize("arguments", [["status", "load-1", "--watch"], ["status", "load-1", "--json"]])
-def test_the_key_is_never_printed(answer: httpx.Response | Exception, arguments: list[str]) -> None:
-    result = Service(load=[answer], files=[page()]).run(*arguments)
+def test_key_and_token_are_sent_as_headers_and_never_printed(
+    answer: httpx.Response | Exception, arguments: list[str]
+) -> None:
+    service = Service(load=[answer], files=[page()])
+    result = service.run(*arguments)
+    for request in service.requests:
+        assert (request.headers["x-functions-key"], request.headers["Authorization"]) == (KEY, f"Bearer {TOKEN}")
+        assert not {part for part in (KEY, TOKEN) if part in str(request.url)}
     assert KEY not in result.output
+    assert TOKEN not in result.output
+
+
+def test_a_token_that_no_header_can_carry_is_refused_and_not_repeated() -> None:
+    shell = Shell(httpx.MockTransport(Service()), FakeClock(), Path("no-such-file"))
+    result = CliRunner().invoke(app, ["loads"], obj=shell, env={"HUB_URL": URL, "HUB_TOKEN": "se\ncret"})
+    assert result.exit_code == 2
+    assert "HUB_TOKEN" in result.stderr
+    assert "cret" not in result.output
 
 
 def _stack(tmp_path: Path) -> Path:
@@ -311,7 +328,9 @@ def _stack(tmp_path: Path) -> Path:
 
 def _without_environment(service: Callable[[httpx.Request], httpx.Response], stack: Path, *arguments: str) -> Result:
     shell = Shell(httpx.MockTransport(service), FakeClock(), stack)
-    return CliRunner().invoke(app, list(arguments), obj=shell, env={"HUB_URL": None, "HUB_KEY": None})
+    return CliRunner().invoke(
+        app, list(arguments), obj=shell, env={"HUB_URL": None, "HUB_KEY": None, "HUB_TOKEN": None}
+    )
 
 
 def test_without_options_the_local_stack_is_meant(tmp_path: Path) -> None:

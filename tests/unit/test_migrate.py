@@ -13,9 +13,13 @@ from hub_core.statements import TABLES
 
 
 class Database:
-    """Tables that know their columns; whatever else is asked of it is refused."""
+    """Tables that know their columns; whatever else is asked of it is refused.
 
-    def __init__(self) -> None:
+    Without `may_make_schemas` it refuses CREATE SCHEMA of a schema that is there too, as Unity Catalog does.
+    """
+
+    def __init__(self, *, may_make_schemas: bool = True) -> None:
+        self.may_make_schemas = may_make_schemas
         self.schemas: set[str] = set()
         self.tables: dict[str, list[str]] = {}
         self.ran: list[str] = []
@@ -24,6 +28,8 @@ class Database:
         assert not parameters
         self.ran.append(statement)
         if match := re.fullmatch(r"CREATE SCHEMA IF NOT EXISTS (\S+)", statement):
+            if not self.may_make_schemas:
+                raise Broken("WAREHOUSE_DENIED", "CREATE SCHEMA is wanted on the catalog")
             self.schemas.add(match[1])
         elif match := re.match(r"CREATE TABLE IF NOT EXISTS (\S+) \(", statement):
             assert match[1].replace("bronze_metadata", "`bronze_metadata`").rsplit(".", 1)[0] in self.schemas
@@ -37,6 +43,8 @@ class Database:
         return 0
 
     def query(self, statement: str, parameters: Mapping[str, Value]) -> Sequence[Row]:
+        if statement == "SHOW SCHEMAS IN `prod` LIKE 'bronze_metadata'":
+            return [{"databaseName": "bronze_metadata"}] if "`prod`.`bronze_metadata`" in self.schemas else []
         match = re.fullmatch(r"DESCRIBE TABLE `prod`\.`bronze_metadata`\.`(\w+)`", statement)
         assert match is not None
         columns = [{"col_name": name, "data_type": "string"} for name in self.tables[match[1]]]
@@ -60,6 +68,15 @@ def test_again_and_again_does_no_harm() -> None:
     before = {name: list(columns) for name, columns in database.tables.items()}
     assert all("IF NOT EXISTS" in statement for statement in migrate_with(database, "prod"))
     assert database.tables == before
+
+
+def test_who_may_not_make_schemas_makes_tables_in_one_that_is_there() -> None:
+    database = Database(may_make_schemas=False)
+    database.schemas.add("`prod`.`bronze_metadata`")
+    migrate_with(database, "prod")
+    assert tuple(database.tables) == TABLES
+    with pytest.raises(Broken, match="CREATE SCHEMA"):
+        migrate_with(Database(may_make_schemas=False), "prod")
 
 
 @pytest.mark.parametrize("column", ["rejected_count", "config_id", "attempt"])

@@ -1,14 +1,16 @@
 """Loads that notebooks planned, as the service sees them: found, followed, alerted, and freed when they are dead."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import pytest
 
 from hub_core.codes import FileError
+from hub_core.errors import Broken, Transient
 from hub_core.load import Load, first_id
-from hub_core.model import FileStatus, LoadState, Run, RunState, Trigger
+from hub_core.model import Batch, FileStatus, LoadState, Run, RunState, Trigger
 from hub_core.request import LoadRequest
-from tests.unit.doubles import NOW, World
+from tests.unit.doubles import NOW, Failing, World
 
 BATCH = first_id(NOW)[:11] + "f" * 21
 
@@ -38,6 +40,38 @@ def test_the_sweep_finds_a_notebooks_load_while_it_runs_and_reconcile_ends_it() 
     world.jobs.end("77", RunState.SUCCESS)
     world.hub.reconcile()
     assert (seen(world).state, seen(world).files.success) == (LoadState.SUCCESS, 1)
+
+
+def test_one_whose_lob_could_not_be_asked_for_hours_is_found_then() -> None:
+    world = claimed("77")
+    world.jobs.runs["elsewhere"] = Run("77", RunState.RUNNING)
+    claimed_at = NOW + timedelta(minutes=10)
+
+    class Away:
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.tracker, name)
+
+        def recent_batches(self, lob: str, since: datetime) -> Sequence[Batch]:
+            if NOW < world.clock() < NOW + timedelta(hours=4):
+                raise Transient("WAREHOUSE_UNAVAILABLE", "away")
+            there = since <= claimed_at <= world.clock()
+            return world.tracker.recent_batches(lob, since) if there else []
+
+    sweep = world.build(tracker=Away()).sweep
+    for _ in range(4):
+        sweep.run()
+        assert world.loads.get(BATCH) is None
+        world.clock.pass_(hours=1)
+    sweep.run()
+    assert seen(world).trigger is Trigger.NOTEBOOK
+
+
+def test_one_of_a_lob_whose_folders_the_service_may_not_list_is_found() -> None:
+    world = claimed("77")
+    world.jobs.runs["elsewhere"] = Run("77", RunState.RUNNING)
+    hub = world.build(tracker=Failing(world.tracker, "tracked", Broken("STORAGE_DENIED", "403"), 1))
+    hub.sweep.run()
+    assert seen(world).trigger is Trigger.NOTEBOOK
 
 
 def test_one_that_ended_before_the_sweep_saw_it_gets_its_state_at_once_and_alerts_where_it_is_bad() -> None:

@@ -10,9 +10,11 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from azure.core.exceptions import DecodeError
+from azure.core.exceptions import ClientAuthenticationError, DecodeError
+from azure.identity import CredentialUnavailableError
 
-from hub_core.adapters import azure_faults
+from hub_core.adapters import azure_faults, databricks_sign_in, storage_accounts
+from hub_core.adapters.blob import BlobConfigs, BlobLanding
 from hub_core.adapters.databricks_sign_in import for_connector, workspace
 from hub_core.adapters.jobs import LOADER_TASK, DatabricksJobs
 from hub_core.adapters.pause import Pause
@@ -48,11 +50,8 @@ def serve() -> Iterator[Serve]:
         class Handler(BaseHTTPRequestHandler):
             def _answer(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                if ".well-known" in self.path:
-                    code, headers, body = 404, {}, b"{}"
-                else:
-                    told.came.append(time.monotonic())
-                    code, headers, body = told.answers.pop(0) if len(told.answers) > 1 else told.answers[0]
+                told.came.append(time.monotonic())
+                code, headers, body = told.answers.pop(0) if len(told.answers) > 1 else told.answers[0]
                 self.send_response(code)
                 for name, value in ({"Content-Length": str(len(body))} | headers).items():
                     self.send_header(name, value)
@@ -77,7 +76,7 @@ def serve() -> Iterator[Serve]:
         server.server_close()
 
 
-def settings(port: int) -> Settings:
+def settings(port: int, *, by_token: bool = True) -> Settings:
     return Settings.from_environment(
         {
             "HUB_CATALOG": "main",
@@ -86,7 +85,7 @@ def settings(port: int) -> Settings:
             "HUB_LOADER_JOB_ID": "1",
             "HUB_WAREHOUSE_ID": "w",
             "DATABRICKS_HOST": f"http://127.0.0.1:{port}",
-            "DATABRICKS_TOKEN": "t",
+            "DATABRICKS_TOKEN": "t" if by_token else "",
         }
     )
 
@@ -174,6 +173,61 @@ class TestJobs:
         assert jobs(serve((200, {}, json.dumps(run).encode()))).get("1").state is state
 
 
+class NoToken:
+    """The service's identity, for which there is no token."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def get_token(self, *_: object, **__: object) -> object:
+        raise self.error
+
+
+def entra_refuses() -> ClientAuthenticationError:
+    """As azure-identity says it: with Entra ID's answer."""
+    error = ClientAuthenticationError("AADSTS700016: no such application")
+    error.status_code = 400
+    return error
+
+
+class TestSignIn:
+    """Managed identity, whose endpoint or whose Entra ID may be away too."""
+
+    @pytest.mark.parametrize(
+        ("error", "kind"),
+        [
+            (CredentialUnavailableError("no response from the IMDS endpoint"), Transient),
+            (ClientAuthenticationError("no connection to login.microsoftonline.com"), Transient),
+            (entra_refuses(), Broken),
+        ],
+    )
+    def test_no_answer_is_passing_and_a_refusal_is_not(
+        self, serve: Serve, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type[HubError]
+    ) -> None:
+        monkeypatch.setattr(databricks_sign_in, "identity", lambda: NoToken(error))
+        server = serve((200, {}, b"{}"))
+        found = settings(server.port, by_token=False)
+        runs = DatabricksJobs(workspace(found), found.job_of, found.catalog)
+        assert isinstance(refused(lambda: runs.get("1")), kind)
+        assert isinstance(refused(runs.ping), kind)
+        monkeypatch.setattr(storage_accounts, "identity", lambda: NoToken(error))
+        landing = BlobLanding(storage_accounts.Accounts({}))
+        assert isinstance(refused(lambda: landing.head("abfss://raw@acct.dfs.core.windows.net/a.csv")), kind)
+        assert server.came == []
+
+    def test_a_warehouse_without_a_token_is_away(self, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+        unavailable = CredentialUnavailableError("no response from the IMDS endpoint")
+        monkeypatch.setattr(databricks_sign_in, "identity", lambda: NoToken(unavailable))
+        found = settings(serve((200, {}, b"")).port, by_token=False)
+        sql = WarehouseSql(found.databricks_host, found.warehouse_id, for_connector(found), time.monotonic)
+        assert isinstance(refused(lambda: sql.query("SELECT 1", {})), Transient)
+
+    def test_a_client_is_made_at_once_though_the_workspace_is_away(self) -> None:
+        began = time.monotonic()
+        workspace(settings(port=9))
+        assert time.monotonic() - began < 5
+
+
 class TestWarehouse:
     def sql(self, server: Server) -> WarehouseSql:
         found = settings(server.port)
@@ -239,6 +293,13 @@ class TestStorage:
                 raise DecodeError("half of it")
 
         assert isinstance(refused(read), Transient)
+
+    def test_a_csv_of_no_bytes_is_read_as_such(self, serve: Serve) -> None:
+        """Azure has no range of it to give."""
+        server = serve((416, {"x-ms-error-code": "InvalidRange"}, b""))
+        azurite = Azurite(server.port, server.port, server.port, directory=None)  # type: ignore[arg-type]
+        accounts = storage_accounts.Accounts({"acct.dfs.core.windows.net": azurite.connection_string})
+        assert BlobConfigs(accounts, "abfss://config@acct.dfs.core.windows.net/").read("falcon") == b""
 
     def test_retry_after_is_seconds_or_a_date(self) -> None:
         soon = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)

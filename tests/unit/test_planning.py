@@ -433,6 +433,29 @@ def run_that_ended_with_open_claims() -> tuple[World, Load]:
     return world, load
 
 
+def test_another_message_of_the_load_does_not_shorten_the_pause() -> None:
+    world, load = run_that_ended_with_open_claims()
+    world.hub.reconcile()
+    another = LoadMessage(load_id=load.id, looks=7).to_json()
+    world.hub.plan(another)
+    assert (world.load(load).state, len(world.jobs.runs)) == (LoadState.SUBMITTING, 1)
+    assert len(world.queue.messages) == 1
+    world.clock.pass_(seconds=RESUBMIT_SECONDS[0])
+    world.work()
+    assert (world.load(load).state, len(world.jobs.runs)) == (LoadState.RUNNING, 2)
+
+
+def test_what_nobody_foresaw_is_in_the_log_with_its_load(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.land()
+    load = world.ask()
+    with pytest.raises(IndexError):
+        world.build(tracker=Failing(world.tracker, "claim", IndexError("unheard of"), 1)).plan(world.queue.take())
+    [line] = [record for record in caplog.records if record.exc_info]
+    assert load.id in line.getMessage()
+    assert "unheard of" in caplog.text
+
+
 def test_one_that_is_to_be_submitted_again_can_be_canceled_meanwhile() -> None:
     world, load = run_that_ended_with_open_claims()
     world.hub.reconcile()

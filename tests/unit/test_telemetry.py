@@ -85,6 +85,41 @@ def test_a_message_that_reconcile_puts_back_stays_in_the_trace(listening: Listen
     assert listening.traces()["plan load"][0] == CALLER[3:35]
 
 
+@pytest.mark.parametrize("header", [CALLER, None])
+def test_a_retry_is_one_trace_too(listening: Listening, header: str | None) -> None:
+    world = World()
+    world.land()
+    bad = world.ask()
+    world.work()
+    world.finish(bad, FileStatus.FAILED)
+    world.work()
+    hub = world.build(telemetry=listening.telemetry)
+    hub.retry(bad.id, trace=header)
+    world.work(hub)
+    spans = {name: trace for name, (trace, _) in listening.traces().items()}
+    assert set(spans) == {"retry load", "plan load", "submit run"}
+    assert len(set(spans.values())) == 1
+    assert header is None or spans["retry load"] == header[3:35]
+
+
+def test_what_a_sweep_loads_is_in_its_trace(listening: Listening) -> None:
+    world = World()
+    world.land(modified=NOW - timedelta(hours=2))
+    hub = world.build(telemetry=listening.telemetry)
+    hub.reconcile()
+    world.work(hub)
+    spans = {name: trace for name, (trace, _) in listening.traces().items()}
+    assert spans["sweep feeds"] == spans["plan load"] == spans["submit run"]
+
+
+def test_a_round_of_reconcile_is_counted_once_it_ends(listening: Listening) -> None:
+    world = World()
+    hub = world.build(telemetry=listening.telemetry)
+    hub.reconcile()
+    hub.reconcile()
+    assert listening.values()[("hub.reconciles",)] == 2
+
+
 def test_what_is_no_trace_context_begins_a_trace_of_its_own(listening: Listening) -> None:
     world = World()
     world.build(telemetry=listening.telemetry).accept(b'{"lob": "falcon"}', trace="nonsense")
