@@ -32,7 +32,7 @@ class Drained:
     dropped: int = 0
     """Of other things than complete files, of places that are none of ours, and of files that no feed wants."""
     left: int = 0
-    """Of a LOB whose CSV cannot be read now, or whose load could not be made; they come again."""
+    """Those that come again: of a LOB whose CSV cannot be read now, or whose load or poisoning could not be done."""
     poisoned: int = 0
     loads: tuple[str, ...] = ()
     """The loads made, one per LOB."""
@@ -74,13 +74,16 @@ class Intake:
         if not received:
             return Drained()
         good: list[tuple[Event, str | None]] = []
+        poisoned = 0
         for event in received:
             try:
                 if event.dequeue_count > MAX_DEQUEUES:
                     raise NotAnEvent("tried too often")
                 arrival = read_event(event.body)
             except NotAnEvent:
-                self.events.poison(event)
+                with kept_apart(log, "drain"):  # what cannot be poisoned comes again, and keeps no other waiting
+                    self.events.poison(event)
+                    poisoned += 1
                 continue
             good.append((event, path_of(arrival.url, self.endpoints) if arrival else None))
         paths = [path for _, path in good if path is not None]
@@ -88,7 +91,6 @@ class Intake:
         by_lob = assign(paths, configs).by_lob
         made = {lob: load_id for lob, wanted in by_lob.items() if (load_id := self._start(lob, wanted)) is not None}
         unmade = {path for lob, wanted in by_lob.items() if lob not in made for path in wanted}
-        named = {path for lob in made for path in by_lob[lob]} - unmade
         # What a LOB wants whose CSV cannot be read, nobody knows yet: its events come again, until they are poison.
         closed = [
             source
@@ -96,7 +98,8 @@ class Intake:
             if not config.readable
             for source in self.configs.house(lob).sources
         ]
-        left = unmade | {path for path in paths if path not in named and is_below(path, closed)}
+        left = unmade | {path for path in paths if is_below(path, closed)}
+        named = {path for lob in made for path in by_lob[lob]} - left
         done = [event for event, path in good if path not in left]
         try:
             self.events.delete(done)
@@ -109,8 +112,8 @@ class Intake:
             files=len(named),
             duplicate=of_named - len(named),
             dropped=len(done) - of_named,
-            left=len(good) - len(done),
-            poisoned=len(received) - len(good),
+            left=len(received) - poisoned - len(done),
+            poisoned=poisoned,
             loads=tuple(made.values()),
         )
         log.info("drained blob events", extra=asdict(drained))

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Annotated, Self
 
@@ -31,6 +31,11 @@ def first_id(moment: datetime) -> str:
     """Where ids of loads made at `moment` or before begin; before 1970 there were none."""
     millisecond = max(0, int(moment.timestamp() * 1000))
     return f"{_LAST_MILLISECOND - millisecond:0{_TIME_DIGITS}x}".ljust(_ID_DIGITS, "0")
+
+
+def made_at(load_id: str) -> datetime:
+    """When the load of that id was made, to the millisecond."""
+    return datetime.fromtimestamp((_LAST_MILLISECOND - int(load_id[:_TIME_DIGITS], 16)) / 1000, UTC)
 
 
 class _Document(BaseModel):

@@ -21,6 +21,7 @@ EVENTS = "blob-events"
 POISON = "-poison"
 _HIDDEN_SECONDS = 300
 _PER_CALL = 32
+_POISON_BYTES = 48 * 1024
 _THREADS = 8
 _SENDERS = 4
 _ANSWER_SECONDS = 0.002
@@ -135,7 +136,8 @@ class StorageEvents:
 
     def poison(self, event: Event) -> None:
         """See `Events.poison`."""
-        self._poisoned.put(event.body)
+        # In base64 it takes a third more than as it may have come, and a message has 64 KiB at most.
+        self._poisoned.put(event.body.encode("utf-8", "replace")[:_POISON_BYTES].decode("utf-8", "ignore"))
         with translated(f"deleting from the queue {EVENTS}"):
             self._delete(event)
 

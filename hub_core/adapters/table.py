@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from hub_core.adapters.azure_faults import translated
 from hub_core.errors import Broken, Conflict, Transient
-from hub_core.load import Load, first_id
+from hub_core.load import Load, first_id, made_at
 from hub_core.logs import logger
 from hub_core.model import LoadState
 from hub_core.ports import Clock, Stored
@@ -35,6 +35,12 @@ _BESIDE = ("body_hash", "claims_open", "settled", "alert_due", "put_back_until",
 """What a load has beside its document, which is what callers see."""
 LOOK_BACK = timedelta(days=1)
 FIRST_LOOK_BACK = timedelta(days=30)
+PAGE_TAKES = timedelta(seconds=5)
+QUICK = timedelta(seconds=0.5)
+"""A look for loads of a LOB or state that took no longer is followed by one at twice as many days."""
+MOST_DAYS = 512
+_MARKED = (LoadState.SUBMITTING, LoadState.RUNNING, LoadState.CANCELING)
+"""The states in which every load has a marker."""
 _LAST = "~"
 """Behind every id, before every marker."""
 
@@ -142,34 +148,69 @@ class TableLoads:
         # them: after it they have moved on.
         oldest = first_id(self._clock() - (LOOK_BACK if self._looked else FIRST_LOOK_BACK))
         with translated("listing the open loads"):
-            marked = [str(row["RowKey"])[len(_MARKER) :] for row in self._range(_MARKER, "~open;", select=["RowKey"])]
+            marked = self._marked_ids()
             accepted = [
                 str(row["RowKey"]) for row in self._range("", oldest, state=LoadState.ACCEPTED, select=["RowKey"])
             ]
         self._looked = True
-        for load_id in dict.fromkeys((*marked, *accepted)):
+        for stored in self._read_each(dict.fromkeys((*marked, *accepted))):
+            if stored.load.is_open:
+                yield stored
+
+    def _marked_ids(self) -> list[str]:
+        return [str(row["RowKey"])[len(_MARKER) :] for row in self._range(_MARKER, "~open;", select=["RowKey"])]
+
+    def _read_each(self, load_ids: Iterable[str]) -> Iterator[Stored]:
+        for load_id in load_ids:
             try:
                 stored = self.get(load_id)
             except Broken as error:
                 _pass_over(load_id, error)
                 continue
-            if stored is not None and stored.load.is_open:
+            if stored is not None:
                 yield stored
 
     def page(
         self, lob: str | None, status: LoadState | None, limit: int, continuation: str | None
     ) -> tuple[Sequence[Load], str | None]:
-        """See `Loads.page`; the continuation is the last load's id, so that new loads do not shift pages."""
+        """See `Loads.page`; the continuation is the last load's id, so that new loads do not shift pages.
+
+        Storage looks at every record for one that is asked for by LOB or state: those of some days at a time, and after
+        five seconds the page is given as it is.
+        """
+        if status in _MARKED:
+            return _first(limit, self._marked(lob, status, continuation))
         found: list[Load] = []
+        began = asked = self._clock()
+        start, days = continuation or "", 1
+        reached = made_at(continuation) if continuation else began
+        while True:
+            reached -= timedelta(days=days)
+            whole = (lob is None and status is None) or days > MOST_DAYS
+            end = _LAST if whole else first_id(reached)
+            with translated("listing loads"):
+                rows = self._range(start, end, lob=lob, state=status, results_per_page=limit + 2)
+                for load in _readable(rows):
+                    if load.id == continuation:
+                        continue
+                    if len(found) == limit:
+                        return found, found[-1].id
+                    found.append(load)
+            now = self._clock()
+            if whole or (status is LoadState.ACCEPTED and reached < began - LOOK_BACK):
+                return found, None
+            if now - began > PAGE_TAKES:
+                return found, end
+            days *= 2 if now - asked < QUICK else 1
+            start, asked = end, now
+
+    def _marked(self, lob: str | None, status: LoadState, continuation: str | None) -> Iterator[Load]:
+        """The loads on their way, of which there are few, in a state that is not ACCEPTED."""
         with translated("listing loads"):
-            rows = self._range(continuation or "", _LAST, lob=lob, state=status, results_per_page=limit + 2)
-            for load in _readable(rows):
-                if load.id == continuation:
-                    continue
-                if len(found) == limit:
-                    return found, found[-1].id
-                found.append(load)
-        return found, None
+            ids = [load_id for load_id in self._marked_ids() if load_id > (continuation or "")]
+        for stored in self._read_each(ids):
+            if stored.load.state is status and lob in (None, stored.load.lob):
+                yield stored.load
 
     def drop(self, before: datetime, limit: int) -> Sequence[str]:
         """See `Loads.drop`. A key goes with its load: the load's id, which it holds, tells its age too."""
@@ -200,6 +241,11 @@ class TableLoads:
                 query += f" and {name} eq @{name}"
                 parameters[name] = str(value)
         return iter(self._table.query_entities(query, parameters=parameters, **options))
+
+
+def _first(limit: int, loads: Iterable[Load]) -> tuple[Sequence[Load], str | None]:
+    page = list(islice(loads, limit + 1))
+    return page[:limit], page[limit - 1].id if len(page) > limit else None
 
 
 def _has_marker(load: Load) -> bool:

@@ -41,7 +41,7 @@ def read_delivery(headers: Mapping[str, str], body: bytes) -> Handshake | Unsubs
         raise BinaryMode("CloudEvents in binary mode (ce- headers) are not supported: send structured JSON")
     try:
         document = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadDelivery(f"the body is not JSON: {error}") from error
     events = document if isinstance(document, list) else [document]
     if not all(isinstance(event, dict) for event in events):

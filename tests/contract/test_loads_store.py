@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from itertools import cycle
 
 import pytest
 
@@ -182,6 +183,29 @@ def test_pages_are_filtered_by_lob_and_state(loads: Loads) -> None:
     assert [load.id for load in loads.page("falcon", None, 10, None)[0]] == [failed.id, mine.id]
     assert [load.id for load in loads.page(None, LoadState.FAILED, 10, None)[0]] == [failed.id]
     assert [load.id for load in loads.page("eagle", LoadState.FAILED, 10, None)[0]] == []
+
+
+@pytest.mark.parametrize("state", [LoadState.ACCEPTED, LoadState.RUNNING, LoadState.FAILED])
+@pytest.mark.parametrize("lob", [None, "falcon"])
+def test_pages_of_one_state_are_whole_and_newest_first(loads: Loads, state: LoadState, lob: str | None) -> None:
+    made = [_load(-minute * minute, lob="eagle" if minute % 3 else "falcon") for minute in range(9)]
+    others = {LoadState.ACCEPTED, LoadState.RUNNING, LoadState.FAILED} - {state}
+    for load, other in zip(made, cycle(others), strict=False):
+        loads.insert(load)
+        for one, moved in ((load, state), (_load(-5), other)):
+            loads.insert(one)
+            stored = loads.get(one.id)
+            assert stored is not None
+            if moved is not LoadState.ACCEPTED:
+                loads.update(stored, one.moved(NOW, state=moved))
+    seen: list[str] = []
+    after: str | None = None
+    for _ in made:
+        page, after = loads.page(lob, state, 2, after)
+        seen += [load.id for load in page]
+        if after is None:
+            break
+    assert seen == [load.id for load in made if lob in (None, load.lob)]
 
 
 def test_an_idempotency_key_stands_for_one_load(loads: Loads) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from hub_core.adapters.message_body import decode_body
 from hub_core.adapters.queue import StorageEvents, StorageQueue
 from hub_core.adapters.storage_accounts import HOST_STORAGE, HostStorage
 from hub_core.ports import Events
@@ -46,6 +47,20 @@ def test_a_message_arrives_now_later_and_behind_the_callers_back(storage: HostSt
     time.sleep(1.2)
     assert len(list(client.receive_messages(max_messages=10))) == 1
     service.delete_queue(name)
+
+
+def test_a_message_that_base64_makes_too_large_is_poisoned_as_far_as_it_fits(
+    events: Events, storage: HostStorage
+) -> None:
+    with storage.queues().get_queue_client("blob-events") as incoming:
+        incoming.send_message("{" + "x" * 60_000)
+    [taken] = events.receive(10)
+    events.poison(taken)
+    assert events.receive(10) == []
+    with storage.queues().get_queue_client("blob-events-poison") as poisoned:
+        [message] = poisoned.receive_messages(max_messages=10)
+        assert decode_body(message.content) == taken.body[: 48 * 1024]
+        poisoned.delete_message(message)
 
 
 def test_events_are_taken_whole_deleted_once_and_poisoned(events: Events, storage: HostStorage) -> None:

@@ -149,7 +149,7 @@ def test_deliveries_are_told_apart() -> None:
     assert read_delivery({}, json.dumps(validation).encode()) == Handshake({"validationResponse": "c"})
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"7", b'["x"]', b'{"id": "no cloud event"}'])
+@pytest.mark.parametrize("body", [b"", b"{", b"7", b'["x"]', b'{"id": "no cloud event"}', b"[" * 100_000])
 def test_what_is_no_delivery_is_refused(body: bytes) -> None:
     with pytest.raises(BadDelivery):
         read_delivery({}, body)

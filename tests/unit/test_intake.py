@@ -1,13 +1,16 @@
 """Events in: kept, drained into one load per LOB, deleted once that is queued, poisoned after five tries."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from hub_core.errors import Rejected, Transient
+from hub_core.errors import Broken, Rejected, Transient
+from hub_core.feeds import House
 from hub_core.intake import MAX_DEQUEUES, Drained
 from hub_core.model import LoadState, Trigger
-from tests.unit.doubles import HEADER, HOST, MemoryEvents, MemoryLoads, MemoryQueue, World, config_row
+from hub_core.ports import Event
+from tests.unit.doubles import HEADER, HOST, ROOT, MemoryEvents, MemoryLoads, MemoryQueue, World, config_row
 
 BASE = "https://acct.blob.core.windows.net/raw/"
 
@@ -143,6 +146,21 @@ def test_what_is_no_event_is_poisoned_and_stops_nobody_else(body: str) -> None:
     assert world.events.poisoned == [body]
 
 
+class Unpoisonable(MemoryEvents):
+    """Messages that the poison queue refuses."""
+
+    def poison(self, event: Event) -> None:
+        raise Broken("STORAGE_REFUSED", "RequestBodyTooLarge")
+
+
+def test_what_cannot_be_poisoned_comes_again_and_stops_nobody_else() -> None:
+    world = World(events=Unpoisonable())
+    world.events.put("hello")
+    world.events.put(created("transactions_1.csv"))
+    assert replace(world.hub.drain(), loads=()) == Drained(events=2, files=1, left=1)
+    assert [event.body for event in world.events.received] == ["hello"]
+
+
 class Down:
     """A port that cannot be reached."""
 
@@ -228,6 +246,25 @@ def test_events_of_a_lob_whose_csv_cannot_be_read_wait_until_it_can() -> None:
     world.configs.files["falcon"] = good
     world.events.become_visible_again()
     assert len(world.hub.drain().loads) == 1
+    assert world.events.received == []
+
+
+def test_an_event_that_two_lobs_may_want_waits_for_the_one_whose_csv_cannot_be_read() -> None:
+    """`HUB_SPOKES` may have two LOBs read one folder."""
+    world = two_lobs()
+    source = f"{ROOT}falcon/txn/credit/"
+    shared = {"heron": House((source,), ("heron_*",))}
+    row = config_row(lob="heron").replace(f"{ROOT}heron/txn/credit/", source)
+    world.configs.files["heron"] = b"not,a,config\n"
+    hub = world.build()
+    hub.intake.configs.spokes = shared
+    world.events.put(created("transactions_1.csv"))
+    drained = hub.drain()
+    assert (drained.left, len(drained.loads)) == (1, 1)
+    world.configs.files["heron"] = f"{HEADER}\n{row}\n".encode()
+    world.events.become_visible_again()
+    assert len(hub.drain().loads) == 2
+    assert {load.lob for load, _ in world.loads.records.values()} == {"falcon", "heron"}
     assert world.events.received == []
 
 
