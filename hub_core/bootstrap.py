@@ -92,6 +92,7 @@ def build(settings: Settings) -> "Hub":
         planner=planner,
         intake=Intake(
             configs=configs,
+            landing=landing,
             loads=loads,
             queue=load_queue,
             events=events,

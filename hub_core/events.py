@@ -17,6 +17,7 @@ from hub_core.patterns import matches
 COMPLETING = frozenset({"FlushWithClose", "PutBlob", "PutBlockList", "CopyBlob", "SftpCommit", "CompleteFileUpload"})
 CREATED = "Microsoft.Storage.BlobCreated"
 RENAMED = "Microsoft.Storage.BlobRenamed"
+FOLDER_RENAMED = "Microsoft.Storage.DirectoryRenamed"
 MAX_NAME = 1_024
 """Characters that a blob's name has at most."""
 
@@ -32,6 +33,8 @@ class Arrival:
     url: str
     """As storage spells it, percent-encoded."""
     etag: str
+    folder: bool = False
+    """It is a folder, renamed with all that is in it: none of its files has an event of its own."""
 
 
 def read_event(body: str) -> Arrival | None:
@@ -42,13 +45,23 @@ def read_event(body: str) -> Arrival | None:
         data = event.get("data") or {}
         if isinstance(data, str):
             data = json.loads(data)
-        if kind == RENAMED:
-            return Arrival(str(data["destinationUrl"]), str(data.get("eTag", "")))
+        if kind in (RENAMED, FOLDER_RENAMED):
+            return Arrival(str(data["destinationUrl"]), str(data.get("eTag", "")), folder=kind == FOLDER_RENAMED)
         if kind != CREATED or data.get("api") not in COMPLETING:
             return None
         return Arrival(str(data["url"]), str(data.get("eTag", "")))
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise NotAnEvent(f"not a blob event: {error}") from error
+
+
+def place_of(arrival: Arrival | None, endpoints: Mapping[str, str]) -> str | None:
+    """See `path_of`; a folder's ends in `/`, and no file's does."""
+    if arrival is None:
+        return None
+    path = path_of(arrival.url.rstrip("/"), endpoints)
+    if path is None or arrival.folder:
+        return path and f"{path}/"
+    return None if arrival.url.endswith("/") else path
 
 
 def path_of(url: str, endpoints: Mapping[str, str]) -> str | None:

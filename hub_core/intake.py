@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from hub_core.errors import Rejected, Transient
-from hub_core.events import NotAnEvent, assign, path_of, read_event
+from hub_core.events import NotAnEvent, assign, place_of, read_event
 from hub_core.feeds import ParsedConfig, unreadable
 from hub_core.gather import ConfigReader
 from hub_core.logs import kept_apart, logger
 from hub_core.model import Trigger
 from hub_core.named_loads import start_named
-from hub_core.paths import is_below
-from hub_core.ports import Clock, Documents, Event, Events, Loads, Queue
+from hub_core.paths import is_below, topmost
+from hub_core.ports import Clock, Documents, Event, Events, Landing, Loads, Queue
 from hub_core.telemetry import SILENT, Telemetry
 
 log = logger(__name__)
@@ -19,10 +19,16 @@ log = logger(__name__)
 MAX_EVENTS = 20_000
 MAX_DEQUEUES = 5
 
+type Placed = tuple[Event, str | None]
+"""A message, and the path that it tells of; None for what is nothing of ours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What became of the messages that a drain found: `events` is the sum of the other numbers."""
+    """What became of the messages that a drain found: `events` is the sum of the other numbers.
+
+    In the place of a message that tells of a folder its files are counted.
+    """
 
     events: int = 0
     files: int = 0
@@ -43,6 +49,7 @@ class Intake:
     """Takes blob events in, and drains them into loads."""
 
     configs: ConfigReader
+    landing: Landing
     loads: Loads
     queue: Queue
     events: Events
@@ -59,8 +66,8 @@ class Intake:
         except NotAnEvent as error:
             self.telemetry.measure("hub.events", 1, outcome="refused")
             raise Rejected("NOT_AN_EVENT", str(error)) from error
-        path = path_of(arrival.url, self.endpoints) if arrival else None
-        if path is None or not is_below(path, self.configs.allowed_roots):
+        place = place_of(arrival, self.endpoints)
+        if place is None or not is_below(place, self.configs.allowed_roots):
             self.telemetry.measure("hub.events", 1, outcome="dropped")
             return False
         self.events.put(body)
@@ -73,24 +80,9 @@ class Intake:
             received.extend(batch)
         if not received:
             return Drained()
-        good: list[tuple[Event, str | None]] = []
-        poisoned = 0
-        for event in received:
-            try:
-                if event.dequeue_count > MAX_DEQUEUES:
-                    raise NotAnEvent("tried too often")
-                arrival = read_event(event.body)
-            except NotAnEvent:
-                with kept_apart(log, "drain"):  # what cannot be poisoned comes again, and keeps no other waiting
-                    self.events.poison(event)
-                    poisoned += 1
-                continue
-            good.append((event, path_of(arrival.url, self.endpoints) if arrival else None))
-        paths = [path for _, path in good if path is not None]
-        configs = {lob: self._read(lob) for lob in sorted(self.configs.lobs())} if paths else {}
-        by_lob = assign(paths, configs).by_lob
-        made = {lob: load_id for lob, wanted in by_lob.items() if (load_id := self._start(lob, wanted)) is not None}
-        unmade = {path for lob, wanted in by_lob.items() if lob not in made for path in wanted}
+        places, poisoned = self._places(received)
+        somewhere = any(place is not None for _, place in places)
+        configs = {lob: self._read(lob) for lob in sorted(self.configs.lobs())} if somewhere else {}
         # What a LOB wants whose CSV cannot be read, nobody knows yet: its events come again, until they are poison.
         closed = [
             source
@@ -98,21 +90,29 @@ class Intake:
             if not config.readable
             for source in self.configs.house(lob).sources
         ]
+        sources = [feed.source_path for config in configs.values() for feed in config.feeds if feed.is_active]
+        good = self._files(places, (*sources, *closed))
+        unknown = len(received) - len({event.message_id for event, _ in good})
+        paths = [path for _, path in good if path is not None]
+        by_lob = assign(paths, configs).by_lob
+        made = {lob: load_id for lob, wanted in by_lob.items() if (load_id := self._start(lob, wanted)) is not None}
+        unmade = {path for lob, wanted in by_lob.items() if lob not in made for path in wanted}
         left = unmade | {path for path in paths if is_below(path, closed)}
         named = {path for lob in made for path in by_lob[lob]} - left
-        done = [event for event, path in good if path not in left]
+        again = {event.message_id for event, path in good if path in left}
+        done = {event.message_id: event for event, _ in good if event.message_id not in again}
         try:
-            self.events.delete(done)
+            self.events.delete(done.values())
         except Transient as fault:
             # Their loads are queued: coming again, they find their files claimed or loaded.
             log.warning("messages could not be deleted: %s", fault.message, extra={"code": fault.code})
-        of_named = sum(path in named for path in paths)
+        of_named, of_left = (sum(path in some for path in paths) for some in (named, left))
         drained = Drained(
-            events=len(received),
+            events=len(good) + unknown,
             files=len(named),
             duplicate=of_named - len(named),
-            dropped=len(done) - of_named,
-            left=len(received) - poisoned - len(done),
+            dropped=len(good) - of_named - of_left,
+            left=of_left + unknown - poisoned,
             poisoned=poisoned,
             loads=tuple(made.values()),
         )
@@ -122,6 +122,36 @@ class Intake:
                 self.telemetry.measure("hub.events", count, outcome=outcome.removesuffix("s"))
         self.telemetry.measure("hub.events.loads", len(made))
         return drained
+
+    def _places(self, received: Sequence[Event]) -> tuple[list[Placed], int]:
+        """Where each message points, and how many of those that are no event, or came too often, were poisoned."""
+        places: list[Placed] = []
+        poisoned = 0
+        for event in received:
+            try:
+                if event.dequeue_count > MAX_DEQUEUES:
+                    raise NotAnEvent("tried too often")
+                places.append((event, place_of(read_event(event.body), self.endpoints)))
+            except NotAnEvent:
+                with kept_apart(log, "drain"):  # what cannot be poisoned comes again, and keeps no other waiting
+                    self.events.poison(event)
+                    poisoned += 1
+        return places, poisoned
+
+    def _files(self, places: Sequence[Placed], sources: Sequence[str]) -> list[Placed]:
+        """`places` with each folder's files in its stead, as far as they lie in `sources`; without those that cannot be
+        listed now, which come again.
+        """
+        files: list[Placed] = []
+        for event, place in places:
+            if place is None or not place.endswith("/"):
+                files.append((event, place))
+                continue
+            with kept_apart(log, "drain", folder=place):
+                within = topmost(max(place, one) for one in sources if place.startswith(one) or one.startswith(place))
+                found = [file.path for folder in within for file in self.landing.list(folder)]
+                files += [(event, path) for path in found] or [(event, None)]
+        return files
 
     def _read(self, lob: str) -> ParsedConfig:
         """`lob`'s CSV; where that is not to be had, one that cannot be read: it keeps no other LOB's events waiting."""

@@ -17,8 +17,8 @@ param queueName string
 @description('The function, for delivery to it.')
 param functionId string
 
-// Calls after which a blob is complete (hub_core/events.py), and those that rename one.
-var apis = ['FlushWithClose', 'PutBlob', 'PutBlockList', 'CopyBlob', 'SftpCommit', 'CompleteFileUpload', 'RenameFile', 'SftpRename']
+// Calls after which a blob is complete (hub_core/events.py), and those that rename one, or a folder of them.
+var apis = ['FlushWithClose', 'PutBlob', 'PutBlockList', 'CopyBlob', 'SftpCommit', 'CompleteFileUpload', 'RenameFile', 'RenameDirectory', 'SftpRename']
 var complete = [{ operatorType: 'StringIn', key: 'data.api', values: apis }]
 var ending = empty(subjectSuffixes) ? [] : [{ operatorType: 'StringEndsWith', key: 'subject', values: subjectSuffixes }]
 var toQueue = {
@@ -49,7 +49,7 @@ resource subscriptions 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2022
     filter: {
       subjectBeginsWith: '/blobServices/default/containers/${container}/blobs/'
       isSubjectCaseSensitive: true
-      includedEventTypes: ['Microsoft.Storage.BlobCreated', 'Microsoft.Storage.BlobRenamed']
+      includedEventTypes: ['Microsoft.Storage.BlobCreated', 'Microsoft.Storage.BlobRenamed', 'Microsoft.Storage.DirectoryRenamed']
       advancedFilters: concat(complete, ending)
     }
     retryPolicy: { maxDeliveryAttempts: 30, eventTimeToLiveInMinutes: 1440 }

@@ -11,7 +11,7 @@ from azure.monitor.opentelemetry.exporter import AzureMonitorTraceExporter
 from hub_core.adapters import queue
 from hub_core.alerts import AlertFormat
 from hub_core.bootstrap import DOCUMENTS
-from hub_core.events import COMPLETING, CREATED, RENAMED
+from hub_core.events import COMPLETING, CREATED, FOLDER_RENAMED, RENAMED
 from hub_core.settings import Settings
 from tests.infra.bicep import (
     INFRA,
@@ -420,9 +420,13 @@ def subscription(*path: str) -> str:
 
 def test_events_are_those_that_the_hub_reads() -> None:
     file = FILES["modules/event-subscriptions.bicep"]
-    assert set(re.findall(r"'([\w.]+)'", subscription("filter", "includedEventTypes"))) == {CREATED, RENAMED}
+    assert set(re.findall(r"'([\w.]+)'", subscription("filter", "includedEventTypes"))) == {
+        CREATED,
+        RENAMED,
+        FOLDER_RENAMED,
+    }
     apis = set(strings(file.declarations["apis"].node))
-    assert apis - {"RenameFile", "SftpRename"} == COMPLETING
+    assert apis - {"RenameFile", "RenameDirectory", "SftpRename"} == COMPLETING
     complete = text(file.declarations["complete"].node)
     assert "operatorType: 'StringIn'" in complete
     assert "key: 'data.api'" in complete

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
+from uuid import uuid4
 
 from hub_core import bootstrap
 from hub_core.codes import FileError
@@ -323,7 +324,7 @@ class MemoryEvents:
     poisoned: list[str] = field(default_factory=list)
 
     def put(self, body: str) -> None:
-        self.waiting.append(Event(body, 1, str(len(self.waiting)), "receipt"))
+        self.waiting.append(Event(body, 1, uuid4().hex, "receipt"))
 
     def receive(self, limit: int) -> Sequence[Event]:
         batch, self.waiting = self.waiting[: min(limit, 32)], self.waiting[min(limit, 32) :]
@@ -438,6 +439,7 @@ class World:
         )
         intake = Intake(
             configs=reader,
+            landing=self.landing,
             loads=ports["loads"],
             queue=ports["queue"],
             events=self.events,

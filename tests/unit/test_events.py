@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_core.errors import Rejected
-from hub_core.events import COMPLETING, CREATED, RENAMED, Arrival, NotAnEvent, assign, path_of, read_event
+from hub_core.events import (
+    COMPLETING,
+    CREATED,
+    FOLDER_RENAMED,
+    RENAMED,
+    Arrival,
+    NotAnEvent,
+    assign,
+    path_of,
+    place_of,
+    read_event,
+)
 from hub_core.feeds import parse_config
 from hub_core.paths import parse_abfss
 from tests.unit.doubles import HEADER, HOST, ROOT, config_row
@@ -39,6 +50,21 @@ def test_a_rename_arrives_where_it_went(schema: type) -> None:
     assert read_event(json.dumps(schema(renamed))) == Arrival(URL, "0x1")
 
 
+@pytest.mark.parametrize("schema", [dict, cloud])
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_renamed_folder_arrives_as_one(schema: type, slash: str) -> None:
+    folder = URL.rpartition("/")[0] + slash
+    renamed = event(FOLDER_RENAMED, "RenameDirectory", sourceUrl="https://x/old", destinationUrl=folder)
+    arrival = read_event(json.dumps(schema(renamed)))
+    assert arrival == Arrival(folder, "0x1", folder=True)
+    assert place_of(arrival, ENDPOINTS) == "abfss://raw@acct.dfs.core.windows.net/falcon/txn/credit/"
+
+
+def test_a_blob_that_stands_for_a_folder_is_no_file() -> None:
+    assert place_of(Arrival(f"{URL}/", "0x1"), ENDPOINTS) is None
+    assert place_of(None, ENDPOINTS) is None
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -46,7 +72,7 @@ def test_a_rename_arrives_where_it_went(schema: type) -> None:
         event(api="SftpCreate"),
         event(api=None),
         event("Microsoft.Storage.BlobDeleted", "DeleteBlob"),
-        event("Microsoft.Storage.DirectoryRenamed", "RenameDirectory", destinationUrl=URL),
+        event("Microsoft.Storage.DirectoryCreated", "CreateDirectory"),
         event("Microsoft.EventGrid.SubscriptionValidationEvent", None),
         {},
         {"eventType": CREATED},

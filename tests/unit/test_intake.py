@@ -10,7 +10,7 @@ from hub_core.feeds import House
 from hub_core.intake import MAX_DEQUEUES, Drained
 from hub_core.model import LoadState, Trigger
 from hub_core.ports import Event
-from tests.unit.doubles import HEADER, HOST, ROOT, MemoryEvents, MemoryLoads, MemoryQueue, World, config_row
+from tests.unit.doubles import HEADER, HOST, ROOT, Failing, MemoryEvents, MemoryLoads, MemoryQueue, World, config_row
 
 BASE = "https://acct.blob.core.windows.net/raw/"
 
@@ -265,6 +265,50 @@ def test_an_event_that_two_lobs_may_want_waits_for_the_one_whose_csv_cannot_be_r
     world.events.become_visible_again()
     assert len(hub.drain().loads) == 2
     assert {load.lob for load, _ in world.loads.records.values()} == {"falcon", "heron"}
+    assert world.events.received == []
+
+
+def renamed(folder: str) -> str:
+    data = {"api": "RenameDirectory", "destinationUrl": f"{BASE}{folder}", "eTag": "0x1"}
+    return json.dumps({"id": "1", "eventType": "Microsoft.Storage.DirectoryRenamed", "data": data})
+
+
+@pytest.mark.parametrize("folder", ["falcon/txn/credit/day", "falcon/txn/credit", "falcon", "falcon/"])
+def test_a_folder_that_was_renamed_brings_its_files(folder: str) -> None:
+    world = World()
+    for name in ("day/transactions_1.csv", "day/transactions_2.csv", "day/_temporary/transactions_3.csv"):
+        world.land(name)
+    world.landing.add(f"{ROOT}falcon/elsewhere/day/transactions_4.csv")
+    world.events.put(created("day/transactions_1.csv"))
+    assert world.hub.take_event(renamed(folder))
+    drained = replace(world.hub.drain(), loads=())
+    assert drained == Drained(events=4, files=2, duplicate=1, dropped=1)
+    world.work()
+    assert len(world.tracker.rows) == 2
+    assert world.events.received == []
+
+
+def test_a_renamed_folder_that_holds_nothing_of_ours_is_dropped_and_not_listed() -> None:
+    world = World()
+    world.events.put(renamed("falcon/else"))
+    assert world.hub.drain() == Drained(events=1, dropped=1)
+    assert world.landing.lists == []
+    assert not world.hub.take_event(renamed("x").replace("//acct.", "//other."))
+
+
+def test_a_renamed_folder_that_cannot_be_listed_comes_again_and_keeps_no_other_waiting() -> None:
+    world = World()
+    world.land("transactions_1.csv")
+    world.land("day/transactions_2.csv")
+    away = Failing(world.landing, "list", Transient("STORAGE_UNAVAILABLE", "503"), 1)
+    hub = replace(world.hub, intake=replace(world.hub.intake, landing=away))
+    world.events.put(renamed("falcon/txn"))
+    world.events.put(created("transactions_1.csv"))
+    drained = hub.drain()
+    assert (drained.events, drained.files, drained.left) == (2, 1, 1)
+    world.events.become_visible_again()
+    drained = hub.drain()
+    assert (drained.files, drained.duplicate, drained.left) == (2, 0, 0)
     assert world.events.received == []
 
 
