@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import uuid
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -43,7 +44,7 @@ def problem(error: HubError) -> func.HttpResponse:
         status, title = error.status, "The request was refused"
     elif isinstance(error, Transient):
         status, title = 503, "A dependency cannot be reached at the moment"
-        headers["Retry-After"] = str(int(error.retry_after or RETRY_SECONDS))
+        headers["Retry-After"] = str(math.ceil(error.retry_after or RETRY_SECONDS))
     document: dict[str, object] = {
         "type": f"urn:deltalake-hub:error:{error.code}",
         "title": title,

@@ -51,14 +51,16 @@ class LoadedFile(_Answer):
     rejected_count: int | None
     error_code: str | None = Field(examples=["TOO_MANY_REJECTS"])
     error_message: str | None
-    updated_at: str | None
+    updated_at: str | None = Field(json_schema_extra=_MOMENT)
 
 
 class LoadPage(_Answer):
     """Loads, newest first."""
 
     value: list[Load]
-    nextLink: str | None = Field(description="where to go on, None at the end; follow it as it is")  # noqa: N815
+    nextLink: str | None = Field(  # noqa: N815
+        description="where to go on, None at the end; follow it as it is, also from a page with few loads or none"
+    )
 
 
 class FilePage(_Answer):

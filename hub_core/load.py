@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from hub_core.feeds import ConfigError, ParsedConfig
 from hub_core.model import FileStatus, LoadState, Outcome, Run, RunState, Trigger, iso
@@ -19,7 +19,8 @@ MAX_WAITED_UNITS = 6_000
 _LAST_MILLISECOND = 0xFFF_FFFF_FFFF
 _TIME_DIGITS = 11
 _ID_DIGITS = 32
-Moment = Annotated[datetime, PlainSerializer(iso, when_used="json")]
+_AS_TIME = WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization")
+Moment = Annotated[datetime, PlainSerializer(iso, when_used="json"), _AS_TIME]
 
 
 def new_id(now: datetime) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from hub_core import examples
 from hub_core.answers import DryRun, FeedList, FilePage, Health, LoadPage, ProblemDetails, Ready
 from hub_core.load import Load
 from hub_core.model import LOAD_ID, FileStatus, LoadState
@@ -13,7 +14,18 @@ from hub_core.request import MAX_NAME, LoadRequest
 type Json = dict[str, Any]
 
 _SCHEMAS = "#/components/schemas/"
-_ID = "0e5dec3db09c4553c4045d3887db39f1"
+_SECONDS = {"schema": {"type": "integer", "minimum": 0}, "example": 5}
+_LOOK_AGAIN: Json = {"Retry-After": {"description": "seconds until the next look", "required": True, **_SECONDS}}
+_TRY_AGAIN: Json = {"Retry-After": {"description": "seconds until the next try", "required": True, **_SECONDS}}
+_ACCEPTED: Json = {
+    "Location": {
+        "description": "where the load can be looked at",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+        "example": f"/api/loads/{examples.ACCEPTED.id}",
+    },
+    **_LOOK_AGAIN,
+}
 
 
 def document() -> Json:
@@ -52,7 +64,7 @@ def _with_refusals(paths: Json) -> Json:
 
 def _paths() -> Json:
     id_schema = {"type": "string", "pattern": f"^{LOAD_ID.pattern}$"}
-    one = {"name": "id", "in": "path", "required": True, "schema": id_schema, "example": _ID}
+    one = {"name": "id", "in": "path", "required": True, "schema": id_schema, "example": examples.ACCEPTED.id}
     key = {
         "name": "Idempotency-Key",
         "in": "header",
@@ -70,14 +82,15 @@ def _paths() -> Json:
                     "content": {
                         "application/json": {
                             "schema": {"$ref": _SCHEMAS + "LoadRequest"},
-                            "example": {"lob": "falcon", "begin_date": "2026-01-01"},
+                            "example": examples.ACCEPTED.request.model_dump(exclude_defaults=True),
                         }
                     },
                 },
                 "responses": {
-                    "202": _answer("the load, accepted", "Load"),
-                    "200": _answer("`dry_run`: what would be loaded", "DryRun"),
-                    **_problems("400", "413", "422"),
+                    "202": _answer("the load, accepted", _ACCEPTED, accepted=examples.ACCEPTED),
+                    "200": _answer("`dry_run`: what would be loaded", plan=examples.PLAN),
+                    **_problems("413", "422"),
+                    "400": _problem(examples.BAD_BODY),
                 },
             },
             "get": {
@@ -88,7 +101,7 @@ def _paths() -> Json:
                     _query("status", {"enum": [*LoadState]}),
                     *_paging(200),
                 ],
-                "responses": {"200": _answer("a page", "LoadPage"), **_problems("400")},
+                "responses": {"200": _answer("a page", page=examples.LOADS), **_problems("400")},
             },
         },
         "/loads/{id}": {
@@ -96,7 +109,15 @@ def _paths() -> Json:
                 "operationId": "get_load",
                 "summary": "A load; needs no SQL warehouse",
                 "parameters": [one],
-                "responses": {"200": _answer("the load", "Load"), **_problems("404")},
+                "responses": {
+                    "200": _answer(
+                        "the load",
+                        _sometimes(_LOOK_AGAIN, "until it has ended"),
+                        running=examples.RUNNING,
+                        ended=examples.ENDED,
+                    ),
+                    **_problems("404"),
+                },
             }
         },
         "/loads/{id}/files": {
@@ -104,7 +125,7 @@ def _paths() -> Json:
                 "operationId": "list_load_files",
                 "summary": "A load's files, from the tracker",
                 "parameters": [one, _query("status", {"enum": [*FileStatus]}), *_paging(5_000)],
-                "responses": {"200": _answer("a page", "FilePage"), **_problems("400", "404")},
+                "responses": {"200": _answer("a page", page=examples.FILES), **_problems("400", "404")},
             }
         },
         "/loads/{id}/cancel": {
@@ -113,8 +134,8 @@ def _paths() -> Json:
                 "summary": "End a load",
                 "parameters": [one],
                 "responses": {
-                    "202": _answer("the load, CANCELING", "Load"),
-                    "200": _answer("the load, which has ended", "Load"),
+                    "202": _answer("the load, CANCELING", _LOOK_AGAIN, canceling=examples.CANCELING),
+                    "200": _answer("the load, which has ended", ended=examples.ENDED),
                     **_problems("404"),
                 },
             }
@@ -124,7 +145,10 @@ def _paths() -> Json:
                 "operationId": "retry_load",
                 "summary": "Load its FAILED and QUARANTINED files again",
                 "parameters": [one, key],
-                "responses": {"202": _answer("a new load", "Load"), **_problems("404", "409", "422")},
+                "responses": {
+                    "202": _answer("a new load", _ACCEPTED, accepted=examples.RETRY),
+                    **_problems("404", "409", "422"),
+                },
             }
         },
         "/feeds": {
@@ -132,7 +156,7 @@ def _paths() -> Json:
                 "operationId": "list_feeds",
                 "summary": "Feeds, and what the last sweep found due",
                 "parameters": [_query("lob", {"type": "string", "maxLength": MAX_NAME})],
-                "responses": {"200": _answer("the feeds", "FeedList"), **_problems()},
+                "responses": {"200": _answer("the feeds", feeds=examples.FEEDS), **_problems()},
             }
         },
         "/ui": {
@@ -147,7 +171,7 @@ def _paths() -> Json:
             "get": {
                 "operationId": "health",
                 "summary": "This process answers",
-                "responses": {"200": _answer("it does", "Health")},
+                "responses": {"200": _answer("it does", ok=examples.HEALTHY)},
                 "security": [],
             }
         },
@@ -155,7 +179,7 @@ def _paths() -> Json:
             "get": {
                 "operationId": "ready",
                 "summary": "Every dependency, tried",
-                "responses": {"200": _answer("all are well", "Ready"), "503": _answer("one fails", "Ready")},
+                "responses": {"200": _answer("all are well", ready=examples.READY), "503": _not_ready()},
             }
         },
         "/openapi.json": {
@@ -182,13 +206,39 @@ def _paging(most: int) -> list[Json]:
     return [_query("limit", limit), _query("continuation", {"type": "string"})]
 
 
-def _answer(description: str, model: str) -> Json:
-    return {"description": description, "content": {"application/json": {"schema": {"$ref": _SCHEMAS + model}}}}
+def _answer(description: str, headers: Json | None = None, **examples: BaseModel) -> Json:
+    """An answer of the model that its examples are of."""
+    [model] = {type(one).__name__ for one in examples.values()}
+    shown = {name: {"value": one.model_dump(mode="json")} for name, one in examples.items()}
+    content = {"application/json": {"schema": {"$ref": _SCHEMAS + model}, "examples": shown}}
+    return {"description": description, "headers": headers or {}, "content": content}
 
 
 def _problems(*statuses: str) -> Json:
-    content = {"application/problem+json": {"schema": {"$ref": _SCHEMAS + "ProblemDetails"}}}
+    """What may go wrong; a dependency may always be away."""
+    return {status: _problem(examples.PROBLEMS[status]) for status in (*statuses, "503")}
+
+
+def _problem(example: ProblemDetails) -> Json:
+    shown = {example.code: {"value": example.model_dump(mode="json", exclude_none=True)}}
+    schema = {"$ref": _SCHEMAS + ProblemDetails.__name__}
     return {
-        status: {"description": "see `code`; docs/errors.md lists them", "content": content}
-        for status in (*statuses, "503")
+        "description": "see `code`; docs/errors.md lists them",
+        "headers": _TRY_AGAIN if example.status == 503 else {},
+        "content": {"application/problem+json": {"schema": schema, "examples": shown}},
+    }
+
+
+def _not_ready() -> Json:
+    """503 of `ready`: of one dependency, or, where storage is away as the process starts, a problem instead."""
+    fails = _answer("one fails; or, before any could be tried, see `code`", one_fails=examples.NOT_READY)
+    problem = _problem(examples.PROBLEMS["503"])
+    headers = _sometimes(problem["headers"], "of a problem")
+    return {**fails, "headers": headers, "content": fails["content"] | problem["content"]}
+
+
+def _sometimes(headers: Json, when: str) -> Json:
+    return {
+        name: {**header, "required": False, "description": f"{header['description']}; {when}"}
+        for name, header in headers.items()
     }

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import httpx
 
-from hub_core.events import COMPLETING, CREATED, RENAMED
+from hub_core.events import COMPLETING, CREATED, FOLDER_RENAMED, RENAMED
 from hub_core.paths import Location
 
 type Event = dict[str, object]
@@ -31,7 +31,7 @@ def blob_event(
     """An event in Event Grid's own schema; a rename leads to `place`."""
     host = place.host.replace(".dfs.", ".blob.", 1)
     url = f"http://{host}/{place.container}/{quote(place.name)}"
-    named = {"destinationUrl": url, "sourceUrl": f"{url}.part"} if kind == RENAMED else {"url": url}
+    named = {"destinationUrl": url, "sourceUrl": f"{url}.part"} if kind in (RENAMED, FOLDER_RENAMED) else {"url": url}
     return {
         "topic": f"/subscriptions/local/providers/Microsoft.Storage/storageAccounts/{host.partition('.')[0]}",
         "subject": f"/blobServices/default/containers/{place.container}/blobs/{place.name}",

@@ -3,6 +3,7 @@
 
 const OUTCOMES = ["FAILED", "QUARANTINED", "SUCCESS", "CLAIMED"];
 const FILES_PAGE = 200;
+const RELEASED_WITHIN = 180;
 
 /** The load that is shown, or null. */
 let shownLoad = null;
@@ -18,7 +19,17 @@ async function showLoad(place, { signal, forced }) {
   const load = older ? shownLoad : found;
   putLoad(load, place);
   askFiles(load, place, forced);
-  return isFinal(load) && load.files.claimed === 0 ? null : LOOK_AGAIN;
+  return isAwaited(load) ? LOOK_AGAIN : null;
+}
+
+/**
+ * Whether the load, or its files, may still change. One that ended badly while it was planned may hold claims that its
+ * record does not know of: `reconcile`, each minute, releases them and counts them, and only then they can be retried.
+ */
+function isAwaited(load) {
+  if (!isFinal(load) || load.files.claimed > 0) return true;
+  if (load.files.total > 0 || load.state === "EMPTY") return false;
+  return Date.now() - Date.parse(load.finished_at) < RELEASED_WITHIN * 1000;
 }
 
 function forgetLoad() {
@@ -140,7 +151,7 @@ const FILE_COLUMNS = [
  * place or the load has changed, or when the operator says so. It may take minutes, and nothing waits for it.
  */
 async function askFiles(load, { id, status, after }, forced) {
-  const mark = JSON.stringify([id, status, after, load.state, load.files]);
+  const mark = JSON.stringify([id, status, after, load.state, load.files, isAwaited(load)]);
   if (!forced && files.mark === mark) return;
   const left = files.notBefore - Date.now();
   if (!forced && left > 0) return lookAgainIn(left / 1000, { unlessSooner: true });
@@ -148,7 +159,7 @@ async function askFiles(load, { id, status, after }, forced) {
   files.mark = mark;
   if (load.files.total === 0) {
     byId("files").hidden = true;
-    say(byId("files-note"), isFinal(load) ? "It had no files." : "It has no files yet.");
+    say(byId("files-note"), isAwaited(load) ? "It has no files yet." : "It had no files.");
     return;
   }
   files.asking = new AbortController();

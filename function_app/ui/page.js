@@ -39,7 +39,7 @@ async function go({ arrived = false, focus = true } = {}) {
   }
   [byId("lob").value, byId("state").value] = [place.lob, place.status.toUpperCase()];
   if (byId("sure").open) byId("sure").close();
-  say(byId("trouble"), "");
+  for (const id of ["trouble", "not-done"]) say(byId(id), "");
   if (!arrived && before.view === place.view && before.id === place.id) return turnTo(before);
   say(byId("said"), news);
   news = "";
@@ -133,7 +133,7 @@ function signOut(why) {
   for (const id of ["loads", "feeds"]) fill(byId(id), [], String, []);
   byId("config-errors").replaceChildren();
   byId("config-errors").mark = "";
-  for (const id of ["trouble", "said"]) say(byId(id), "");
+  for (const id of ["trouble", "not-done", "said"]) say(byId(id), "");
   for (const id of ["pages", "sign-out", "bar"]) byId(id).hidden = true;
   for (const view of VIEWS.keys()) byId(`${view}-view`).hidden = true;
   if (byId("sure").open) byId("sure").close();
@@ -171,16 +171,20 @@ async function tryKey(event) {
 /** Keys of retries whose answer was lost, by load: asking again is then the same retry. */
 const retryKeys = new Map();
 
-/** POST for the load that is shown; the answer, or null where it failed and the page says why. */
+/**
+ * POST for the load that is shown; the answer, or null where it failed and the page says why. No refresh takes
+ * that away: it stays until the next such button, or another place.
+ */
 async function change(button, action, headers = {}) {
   if (button.getAttribute("aria-disabled") === "true") return null;
+  const { id } = shownLoad;
   button.setAttribute("aria-disabled", "true");
-  say(byId("trouble"), "");
+  say(byId("not-done"), "");
   try {
-    return await call(`loads/${shownLoad.id}/${action}`, { method: "POST", headers });
+    return await call(`loads/${id}/${action}`, { method: "POST", headers });
   } catch (error) {
     if (error.status === 401) signOut(error.message);
-    else say(byId("trouble"), error.message);
+    else say(byId("not-done"), `Asked to ${action} load ${id}:\n${error.message}`);
     return null;
   } finally {
     button.removeAttribute("aria-disabled");

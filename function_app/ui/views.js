@@ -49,9 +49,10 @@ async function showLoads({ lob, status, after }, { signal }) {
   const { document: page } = await call(withQuery("loads", query), { signal });
   const focusStays = fill(byId("loads"), page.value, (load) => load.id, LOAD_COLUMNS);
   if (!focusStays) byId("loads-title").focus();
-  const none = lob || status || after ? "No load is like that." : "There is no load yet.";
-  say(byId("loads-note"), page.value.length ? "" : none);
   const older = continuationOf(page);
+  const none = older ? "None is like that so far; older ones may be."
+    : lob || status || after ? "No load is like that." : "There is no load yet.";
+  say(byId("loads-note"), page.value.length ? "" : none);
   lead(byId("older"), older && addressOf("loads", { lob, status, after: older }));
   lead(byId("newest"), after ? addressOf("loads", { lob, status }) : null);
   return LOOK_AGAIN;

@@ -209,6 +209,55 @@ def test_a_refused_change_is_told_with_its_code(someone: Operator, scene: Scene)
     expect(someone.fact("Load")).to_have_text(load.id)
 
 
+class WithoutJobs:
+    """A hub that can tell of loads and change none: the workspace is down."""
+
+    def __init__(self, hub: object) -> None:
+        self._hub = hub
+
+    def cancel(self, load_id: str) -> None:
+        raise Transient("JOBS_UNAVAILABLE", f"the workspace says {SCRIPT}")
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._hub, name)
+
+
+def test_why_a_change_was_refused_stays_until_the_next_one(someone: Operator, scene: Scene) -> None:
+    load = scene.running("transactions_20260309.csv")
+    someone.at(f"#load/{load.id}")
+    bootstrap._hub = WithoutJobs(scene.hub)
+    refused = someone.page.get_by_role("alert").filter(has_text="JOBS_UNAVAILABLE")
+    ask_to_cancel(someone)
+    expect(refused).to_contain_text(f"Asked to cancel load {load.id}:")
+    expect(refused).to_contain_text(f"the workspace says {SCRIPT}")
+    for _ in range(2):
+        with someone.page.expect_response(lambda answer: answer.url.endswith(load.id)):
+            someone.let_pass(5)
+        someone.let_pass(0)  # it is shown
+        expect(refused).to_be_visible()
+    bootstrap._hub = scene.hub
+    ask_to_cancel(someone)
+    expect(someone.heading()).to_have_text("Load of falcon CANCELING")
+    expect(refused).to_have_count(0)
+
+
+def test_why_a_change_was_refused_is_gone_elsewhere(someone: Operator, scene: Scene) -> None:
+    load = scene.running("transactions_20260309.csv")
+    someone.at(f"#load/{load.id}")
+    bootstrap._hub = WithoutJobs(scene.hub)
+    refused = someone.page.get_by_role("alert").filter(has_text="JOBS_UNAVAILABLE")
+    ask_to_cancel(someone)
+    expect(refused).to_be_visible()
+    someone.page.get_by_role("link", name="Feeds").click()
+    expect(someone.heading()).to_have_text("Feeds")
+    expect(refused).to_have_count(0)
+
+
+def ask_to_cancel(someone: Operator) -> None:
+    someone.page.get_by_role("button", name="Cancel this load").click()
+    someone.page.get_by_role("button", name="Cancel the load").click()
+
+
 def test_a_load_that_does_not_exist_is_told(someone: Operator) -> None:
     someone.at()
     someone.open("#load/nobody")

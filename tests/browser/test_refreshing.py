@@ -1,5 +1,6 @@
 """The page refreshes itself: without taking anything from the operator, and without asking for more than it must."""
 
+import pytest
 from playwright.sync_api import expect
 
 from hub_core import bootstrap
@@ -80,6 +81,57 @@ def test_a_load_that_failed_before_its_run_is_followed_until_its_files_can_be_re
     scene.later()
     someone.let_pass(5)
     expect(someone.page.get_by_role("button", name="Retry")).to_be_visible()
+
+
+def test_a_load_whose_planning_broke_off_is_followed_until_its_files_can_be_retried(
+    someone: Operator, scene: Scene
+) -> None:
+    scene.land("transactions_20260309.csv")
+    load = scene.ask()
+    message = scene.queue.take()
+    with pytest.raises(RuntimeError):
+        scene.build(loads=Refusing(scene.loads, "update", RuntimeError("nobody foresaw it"), 1)).plan(message)
+    scene.hub.poisoned(message)
+    scene.later()
+    someone.at(f"#load/{load.id}")
+    expect(someone.fact("Error")).to_contain_text("POISONED")
+    note = someone.page.get_by_role("status").filter(has_text="It has no files yet.")
+    expect(note).to_be_visible()
+    someone.let_pass(50)
+    expect(note).to_be_visible()
+    scene.hub.reconcile()
+    scene.later()
+    someone.let_pass(5)
+    expect(someone.page.get_by_role("button", name="Retry")).to_be_visible()
+    expect(someone.files()).to_contain_text("FAILED")
+
+
+def assert_left_alone(someone: Operator) -> None:
+    asked = len(someone.asked())
+    someone.let_pass(600)
+    with someone.page.expect_response("**/loads/*"):
+        someone.page.get_by_role("button", name="Refresh now").click()
+    assert len(someone.asked()) == asked + 1
+
+
+def test_a_load_that_failed_without_files_is_left_alone_after_three_minutes(someone: Operator, scene: Scene) -> None:
+    load = scene.ask()
+    scene.hub.poisoned(scene.queue.take())
+    scene.hub.reconcile()
+    scene.later()
+    someone.at(f"#load/{load.id}")
+    expect(someone.page.get_by_text("It has no files yet.")).to_be_visible()
+    someone.let_pass(180)
+    expect(someone.page.get_by_text("It had no files.")).to_be_visible()
+    assert_left_alone(someone)
+
+
+def test_a_load_for_which_nothing_was_due_is_left_alone_at_once(someone: Operator, scene: Scene) -> None:
+    load = scene.ended(scene.ask())
+    someone.at(f"#load/{load.id}")
+    expect(someone.heading()).to_have_text("Load of falcon EMPTY")
+    expect(someone.page.get_by_text("It had no files.")).to_be_visible()
+    assert_left_alone(someone)
 
 
 def test_the_tracker_is_not_asked_for_files_at_each_refresh(someone: Operator, scene: Scene) -> None:

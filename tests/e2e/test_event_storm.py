@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from hub_core.events import FOLDER_RENAMED
 from hub_core.paths import Location, parse_abfss
 from local_stack.event_grid import Event, blob_event, cloud_event, deliver_all, deliver_to_queue, storm
 from tests.e2e.service import Service
@@ -82,3 +83,15 @@ def test_the_webhook_shakes_hands_in_both_schemas(service: Service) -> None:
     asking = {"WebHook-Request-Origin": "eventgrid.azure.net"}
     cloud = httpx.options(service.stack.event_grid_url, headers=asking)
     assert (cloud.status_code, cloud.headers["WebHook-Allowed-Origin"]) == (200, "eventgrid.azure.net")
+
+
+def test_a_folder_that_was_renamed_into_place_brings_its_files(service: Service) -> None:
+    service.configure(service.row("moved"))
+    files = [service.land("moved", f"day/{number}.csv", f"id,name\n{number},x\n") for number in range(3)]
+    folder = parse_abfss(files[0].rpartition("/")[0])
+    deliver_all(service.stack.event_grid_url, [blob_event(folder, "RenameDirectory", kind=FOLDER_RENAMED)])
+    deadline = time.monotonic() + SECONDS
+    while Counter(row["load_status"] for row in service.tracker_rows("moved")) != {"SUCCESS": 3}:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    assert service.bronze_count("moved") == 3
