@@ -20,8 +20,13 @@ def on_blob_created(event: func.EventGridEvent) -> None:
 
     Whatever the annotation says, which has to be one class, an event in the other schema arrives as a CloudEvent.
     """
-    kind = event.type if isinstance(event, func.CloudEvent) else event.event_type
+    if isinstance(event, func.CloudEvent):
+        kind, then = event.type, event.time
+    else:
+        kind, then = event.event_type, event.event_time
     body = {"id": event.id, "eventType": kind, "subject": event.subject, "data": event.get_json()}
+    if then is not None:
+        body["eventTime"] = then.isoformat()
     try:
         hub().take_event(json.dumps(body))
     except Rejected as error:

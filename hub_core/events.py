@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from hub_core.errors import Rejected
@@ -33,8 +34,8 @@ class Arrival:
     url: str
     """As storage spells it, percent-encoded."""
     etag: str
-    folder: bool = False
-    """It is a folder, renamed with all that is in it: none of its files has an event of its own."""
+    folder_since: datetime | None = None
+    """It is a folder, which was renamed then with all that was in it: none of those files has an event of its own."""
 
 
 def read_event(body: str) -> Arrival | None:
@@ -46,7 +47,8 @@ def read_event(body: str) -> Arrival | None:
         if isinstance(data, str):
             data = json.loads(data)
         if kind in (RENAMED, FOLDER_RENAMED):
-            return Arrival(str(data["destinationUrl"]), str(data.get("eTag", "")), folder=kind == FOLDER_RENAMED)
+            then = _utc(event.get("eventTime") or event["time"]) if kind == FOLDER_RENAMED else None
+            return Arrival(str(data["destinationUrl"]), str(data.get("eTag", "")), then)
         if kind != CREATED or data.get("api") not in COMPLETING:
             return None
         return Arrival(str(data["url"]), str(data.get("eTag", "")))
@@ -54,14 +56,29 @@ def read_event(body: str) -> Arrival | None:
         raise NotAnEvent(f"not a blob event: {error}") from error
 
 
-def place_of(arrival: Arrival | None, endpoints: Mapping[str, str]) -> str | None:
-    """See `path_of`; a folder's ends in `/`, and no file's does."""
+def _utc(moment: str) -> datetime:
+    then = datetime.fromisoformat(moment)
+    return then if then.tzinfo else then.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What an event tells of, in one of our accounts."""
+
+    path: str
+    """An abfss path; a folder's ends in `/`."""
+    folder_since: datetime | None = None
+    """See `Arrival`."""
+
+
+def place_of(arrival: Arrival | None, endpoints: Mapping[str, str]) -> Place | None:
+    """See `path_of`."""
     if arrival is None:
         return None
     path = path_of(arrival.url.rstrip("/"), endpoints)
-    if path is None or arrival.folder:
-        return path and f"{path}/"
-    return None if arrival.url.endswith("/") else path
+    if path is not None and arrival.folder_since is not None:
+        return Place(f"{path}/", arrival.folder_since)
+    return None if path is None or arrival.url.endswith("/") else Place(path)
 
 
 def path_of(url: str, endpoints: Mapping[str, str]) -> str | None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from hub_core.errors import Rejected, Transient
-from hub_core.events import NotAnEvent, assign, place_of, read_event
+from hub_core.events import NotAnEvent, Place, assign, place_of, read_event
 from hub_core.feeds import ParsedConfig, unreadable
 from hub_core.gather import ConfigReader
 from hub_core.logs import kept_apart, logger
@@ -18,9 +19,6 @@ log = logger(__name__)
 
 MAX_EVENTS = 20_000
 MAX_DEQUEUES = 5
-
-type Placed = tuple[Event, str | None]
-"""A message, and the path that it tells of; None for what is nothing of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +65,16 @@ class Intake:
             self.telemetry.measure("hub.events", 1, outcome="refused")
             raise Rejected("NOT_AN_EVENT", str(error)) from error
         place = place_of(arrival, self.endpoints)
-        if place is None or not is_below(place, self.configs.allowed_roots):
+        if place is None or not self._concerns(place):
             self.telemetry.measure("hub.events", 1, outcome="dropped")
             return False
         self.events.put(body)
         return True
+
+    def _concerns(self, place: Place) -> bool:
+        roots = self.configs.allowed_roots
+        holds = place.folder_since is not None and any(root.startswith(place.path) for root in roots)
+        return holds or is_below(place.path, roots)
 
     def drain(self) -> Drained:
         """Make one load per LOB of all waiting events. A message is deleted only once its load is queued."""
@@ -123,9 +126,9 @@ class Intake:
         self.telemetry.measure("hub.events.loads", len(made))
         return drained
 
-    def _places(self, received: Sequence[Event]) -> tuple[list[Placed], int]:
+    def _places(self, received: Sequence[Event]) -> tuple[list[tuple[Event, Place | None]], int]:
         """Where each message points, and how many of those that are no event, or came too often, were poisoned."""
-        places: list[Placed] = []
+        places: list[tuple[Event, Place | None]] = []
         poisoned = 0
         for event in received:
             try:
@@ -138,20 +141,29 @@ class Intake:
                     poisoned += 1
         return places, poisoned
 
-    def _files(self, places: Sequence[Placed], sources: Sequence[str]) -> list[Placed]:
-        """`places` with each folder's files in its stead, as far as they lie in `sources`; without those that cannot be
-        listed now, which come again.
+    def _files(
+        self, places: Sequence[tuple[Event, Place | None]], sources: Sequence[str]
+    ) -> list[tuple[Event, str | None]]:
+        """The file of each place, of a folder those that lie in `sources`; None for nothing of ours.
+
+        Without those of folders that cannot be listed now: these come again.
         """
-        files: list[Placed] = []
+        files: list[tuple[Event, str | None]] = []
+        found: dict[Place, list[str]] = {}
         for event, place in places:
-            if place is None or not place.endswith("/"):
-                files.append((event, place))
+            if place is None or place.folder_since is None:
+                files.append((event, place.path if place else None))
                 continue
-            with kept_apart(log, "drain", folder=place):
-                within = topmost(max(place, one) for one in sources if place.startswith(one) or one.startswith(place))
-                found = [file.path for folder in within for file in self.landing.list(folder)]
-                files += [(event, path) for path in found] or [(event, None)]
+            with kept_apart(log, "drain", folder=place.path):
+                if place not in found:
+                    found[place] = self._in_folder(place.path, place.folder_since, sources)
+                files += [(event, path) for path in found[place]] or [(event, None)]
         return files
+
+    def _in_folder(self, folder: str, then: datetime, sources: Sequence[str]) -> list[str]:
+        """The files that were in the folder then: what was written later has an event of its own, once it is whole."""
+        within = topmost(max(folder, one) for one in sources if folder.startswith(one) or one.startswith(folder))
+        return [file.path for one in within for file in self.landing.list(one) if file.modified <= then]
 
     def _read(self, lob: str) -> ParsedConfig:
         """`lob`'s CSV; where that is not to be had, one that cannot be read: it keeps no other LOB's events waiting."""

@@ -34,9 +34,12 @@ def first_id(moment: datetime) -> str:
     return f"{_LAST_MILLISECOND - millisecond:0{_TIME_DIGITS}x}".ljust(_ID_DIGITS, "0")
 
 
-def made_at(load_id: str) -> datetime:
-    """When the load of that id was made, to the millisecond."""
-    return datetime.fromtimestamp((_LAST_MILLISECOND - int(load_id[:_TIME_DIGITS], 16)) / 1000, UTC)
+def made_at(load_id: str) -> datetime | None:
+    """When the load of that id was made, to the millisecond; None for an id that `new_id` has not made."""
+    try:
+        return datetime.fromtimestamp((_LAST_MILLISECOND - int(load_id[:_TIME_DIGITS], 16)) / 1000, UTC)
+    except ValueError:
+        return None
 
 
 class _Document(BaseModel):

@@ -1,9 +1,9 @@
 """What nobody asks for: loads that stand still are moved on, and operators are told of those that need them."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from hub_core.alerts import OVERDUE, headline, reason
 from hub_core.errors import Conflict, HubError, Transient
@@ -49,57 +49,55 @@ class Overseer:
         Which are overdue is found out of all of them first: it needs no dependency that may be silent. A round that
         takes too long is gone on with by the next.
         """
-        planner, until = self.planner, self.planner.clock() + ROUND
-        opened, untold, faulty = dict[str, Stored](), list[str](), set[str]()
-        for stored in planner.loads.open():
-            opened[stored.load.id] = stored
-            with self._apart(stored, faulty):
-                untold += [stored.load.id] if self._overdue(stored).load.alert_due else []
-            if planner.clock() > until:
-                break
-        requeued = 0
-        waiting = [load_id for load_id in dict.fromkeys((*self.left, *opened)) if load_id in opened]
-        while waiting and planner.clock() <= until:
+        planner, began = self.planner, self.planner.clock()
+        opened, untold, requeued = list[str](), list[str](), list[str]()
+        faulty: set[str] = set()
+        broken: HubError | None = None
+        try:
+            for stored in planner.loads.open():
+                opened.append(stored.load.id)
+                _apart(stored.load.id, partial(self._watch, stored, untold), faulty)
+                if planner.clock() - began > ROUND / 2:
+                    break
+        except HubError as error:
+            broken = error  # those that were found until then go on
+        waiting = list(dict.fromkeys((*self.left, *opened)))
+        while waiting and planner.clock() - began <= ROUND:
             load_id = waiting.pop(0)
-            with self._apart(opened[load_id], faulty):
-                current = planner.loads.get(load_id)
-                requeued += current is not None and self._look(current)
+            _apart(load_id, partial(self._look, load_id, requeued), faulty)
         self.left[:] = waiting
         if waiting:
             log.warning("dependencies are slow; the next round begins with the others", extra={"left": len(waiting)})
         # Afterwards, and no more once the webhook has not answered: it keeps no load from going on.
         self._tell_all(untold)
-        return Reconciled(len(opened), requeued, len(faulty))
+        if broken is not None:
+            raise broken
+        return Reconciled(len(opened), len(requeued), len(faulty))
 
-    @contextmanager
-    def _apart(self, stored: Stored, faulty: set[str]) -> Iterator[None]:
-        """What fails inside is said, and its load goes into `faulty`; that another process was faster is no fault."""
-        load, well = stored.load, False
-        with kept_apart(log, "reconcile", load_id=load.id), bound(load_id=load.id, lob=load.lob, run_id=load.run_id):
-            try:
-                yield
-            except Conflict:
-                log.info("another process moved the load on")
-            well = True
-        if not well:
-            faulty.add(load.id)
+    def _watch(self, stored: Stored, untold: list[str]) -> None:
+        if self._overdue(stored).load.alert_due:
+            untold.append(stored.load.id)
 
-    def _look(self, stored: Stored) -> bool:
+    def _look(self, load_id: str, requeued: list[str]) -> None:
+        stored = self.planner.loads.get(load_id)
+        if stored is not None and stored.load.is_unfinished:
+            with bound(load_id=load_id, lob=stored.load.lob, run_id=stored.load.run_id):
+                self._move(stored, requeued)
+
+    def _move(self, stored: Stored, requeued: list[str]) -> None:
         load = stored.load
-        if not load.is_unfinished:
-            return False
         if load.state not in (LoadState.ACCEPTED, LoadState.SUBMITTING):
             self.planner.advance(stored, looks=NO_MORE_LOOKS)
-            return False
+            return
         now = self.planner.clock()
         moves_until = max(load.updated_at.timestamp(), load.put_back_until)
         if now.timestamp() - moves_until < STANDS_STILL.total_seconds():
-            return False
+            return
         # Touching the record first keeps two reconciles from both putting it back.
         self.planner.loads.update(stored, load.moved(now))
         self.planner.queue.put(LoadMessage(load_id=load.id, trace=load.trace).to_json())
+        requeued.append(load.id)
         log.warning("the load stood still; put back on the queue", extra={"load_id": load.id, "state": load.state})
-        return True
 
     def _overdue(self, stored: Stored) -> Stored:
         """Say it, once, of a load that takes longer than any should, be it only to release its claims."""
@@ -142,3 +140,14 @@ class Overseer:
         code, message = reason(load)
         extra = {"load_id": load.id, "lob": load.lob, "code": code}
         log.error("%s: %s", headline(load), message, extra=extra)
+
+
+def _apart(load_id: str, step: Callable[[], None], faulty: set[str]) -> None:
+    """Do `step`; where it fails, that is said, and the load is `faulty`."""
+    faulty.add(load_id)
+    with kept_apart(log, "reconcile", load_id=load_id):
+        try:
+            step()
+        except Conflict:
+            log.info("another process moved the load on", extra={"load_id": load_id})
+        faulty.remove(load_id)

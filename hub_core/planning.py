@@ -79,8 +79,11 @@ class Planner:
                 self._handle(stored, message)
             except Transient as fault:
                 self._put_back(message, fault)
-            except Exception:
+            except HubError as error:
                 # The host's own line about a function that failed has no load.
+                log.error("planning: %s", error.message, extra={"code": error.code})  # noqa: TRY400 — foreseen
+                raise
+            except Exception:
                 log.exception("planning met what nobody foresaw")
                 raise
         self.telemetry.measure("hub.plan.duration", (self.clock() - began).total_seconds())

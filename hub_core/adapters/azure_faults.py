@@ -65,7 +65,7 @@ def translated(what: str) -> Iterator[None]:
         yield
     except ClientAuthenticationError as error:
         if not is_refusal(error):
-            raise Transient("STORAGE_UNAVAILABLE", f"{what}: signing in: {type(error).__name__}") from error
+            raise Transient("STORAGE_UNAVAILABLE", f"{what}: {no_token(error)}") from error
         raise Broken("STORAGE_DENIED", f"{what}: sign-in to storage was refused; check the role assignments") from error
     except DecodeError as error:
         # Half an answer, or a page of something in between.
@@ -83,9 +83,19 @@ def translated(what: str) -> Iterator[None]:
         raise Transient("STORAGE_UNAVAILABLE", f"{what}: {type(error).__name__}") from error
 
 
-def is_refusal(error: ClientAuthenticationError) -> bool:
-    """Whether somebody said no. Else there was no answer: the endpoint of managed identities, or Entra ID, is away."""
-    return error.status_code in (400, 401, 403)
+def is_refusal(error: AzureError) -> bool:
+    """Whether Entra ID, asked for a token, said no. Else it, or the endpoint of managed identities, is away.
+
+    What that endpoint itself refuses (an identity that the app has not) azure-identity tells apart by its text alone:
+    that counts as away, for the hour that passing faults have.
+    """
+    return isinstance(error, ClientAuthenticationError) and error.status_code in (400, 401, 403)
+
+
+def no_token(error: AzureError) -> str:
+    """What is said of signing in that failed: the first line of the reason."""
+    reason = (error.message.splitlines() or [""])[0]
+    return f"no token for the service's identity: {reason or type(error).__name__}"[:300]
 
 
 _POLICY: RetryPolicy[Any, Any] = RetryPolicy()

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import AzureError
 from databricks.sdk import errors
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.jobs import RunLifeCycleState, RunResultState
 
-from hub_core.adapters.azure_faults import is_refusal
+from hub_core.adapters.azure_faults import is_refusal, no_token
 from hub_core.adapters.pause import Pause
 from hub_core.errors import Broken, Transient
 from hub_core.logs import logger
@@ -129,11 +129,11 @@ class DatabricksJobs:
                 # Of a status that the SDK has no class for: a gateway's 502, rather than a refusal.
                 raise Transient("JOBS_UNAVAILABLE", said) from error
             raise Broken("JOBS_REFUSED", said) from error
-        except ClientAuthenticationError as error:
-            # The service's identity has no token to sign in with.
+        except AzureError as error:
+            # There is no token to sign in with.
             if is_refusal(error):
                 raise Broken("JOBS_REFUSED", f"{call}: Entra ID refuses the service's identity a token") from error
-            raise Transient("JOBS_UNAVAILABLE", f"{call}: signing in: {type(error).__name__}") from error
+            raise Transient("JOBS_UNAVAILABLE", f"{call}: {no_token(error)}") from error
         except (OSError, TimeoutError, json.JSONDecodeError, KeyError) as error:
             # requests' connection errors are OSErrors; a proxy's HTML page is no JSON, or none of the Jobs API's.
             raise Transient("JOBS_UNAVAILABLE", f"{call}: {type(error).__name__}") from error

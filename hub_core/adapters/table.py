@@ -179,15 +179,15 @@ class TableLoads:
         five seconds the page is given as it is.
         """
         if status in _MARKED:
-            return _first(limit, self._marked(lob, status, continuation))
+            return self._page_of_marked(lob, status, limit, continuation)
         found: list[Load] = []
         began = asked = self._clock()
         start, days = continuation or "", 1
-        reached = made_at(continuation) if continuation else began
+        reached = (made_at(continuation) if continuation else None) or began
         while True:
             reached -= timedelta(days=days)
             whole = (lob is None and status is None) or days > MOST_DAYS
-            end = _LAST if whole else first_id(reached)
+            end = _LAST if whole else max(start, first_id(reached))
             with translated("listing loads"):
                 rows = self._range(start, end, lob=lob, state=status, results_per_page=limit + 2)
                 for load in _readable(rows):
@@ -204,13 +204,21 @@ class TableLoads:
             days *= 2 if now - asked < QUICK else 1
             start, asked = end, now
 
-    def _marked(self, lob: str | None, status: LoadState, continuation: str | None) -> Iterator[Load]:
-        """The loads on their way, of which there are few, in a state that is not ACCEPTED."""
+    def _page_of_marked(
+        self, lob: str | None, status: LoadState, limit: int, continuation: str | None
+    ) -> tuple[Sequence[Load], str | None]:
+        """As `page`, of the loads on their way, without a look at those that have ended."""
+        found: list[Load] = []
         with translated("listing loads"):
             ids = [load_id for load_id in self._marked_ids() if load_id > (continuation or "")]
+        began, last = self._clock(), None
         for stored in self._read_each(ids):
+            if len(found) == limit or (last and self._clock() - began > PAGE_TAKES):
+                return found, last
             if stored.load.state is status and lob in (None, stored.load.lob):
-                yield stored.load
+                found.append(stored.load)
+            last = stored.load.id
+        return found, None
 
     def drop(self, before: datetime, limit: int) -> Sequence[str]:
         """See `Loads.drop`. A key goes with its load: the load's id, which it holds, tells its age too."""
@@ -241,11 +249,6 @@ class TableLoads:
                 query += f" and {name} eq @{name}"
                 parameters[name] = str(value)
         return iter(self._table.query_entities(query, parameters=parameters, **options))
-
-
-def _first(limit: int, loads: Iterable[Load]) -> tuple[Sequence[Load], str | None]:
-    page = list(islice(loads, limit + 1))
-    return page[:limit], page[limit - 1].id if len(page) > limit else None
 
 
 def _has_marker(load: Load) -> bool:

@@ -1,6 +1,7 @@
 """Blob events: which say that a file is complete, where it lies, and who wants it."""
 
 import json
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
@@ -15,6 +16,7 @@ from hub_core.events import (
     RENAMED,
     Arrival,
     NotAnEvent,
+    Place,
     assign,
     path_of,
     place_of,
@@ -35,7 +37,8 @@ def event(kind: str = CREATED, api: str | None = "PutBlob", url: str = URL, **da
 
 def cloud(of: dict[str, object]) -> dict[str, object]:
     """The same event in the CloudEvents schema."""
-    return {"specversion": "1.0", "id": of["id"], "source": "/…", "type": of["eventType"], "data": of["data"]}
+    named = {"id": of["id"], "type": of["eventType"], "time": of.get("eventTime"), "data": of["data"]}
+    return {"specversion": "1.0", "source": "/…", **named}
 
 
 @pytest.mark.parametrize("schema", [dict, cloud])
@@ -55,9 +58,18 @@ def test_a_rename_arrives_where_it_went(schema: type) -> None:
 def test_a_renamed_folder_arrives_as_one(schema: type, slash: str) -> None:
     folder = URL.rpartition("/")[0] + slash
     renamed = event(FOLDER_RENAMED, "RenameDirectory", sourceUrl="https://x/old", destinationUrl=folder)
+    renamed["eventTime"] = "2026-03-10T12:00:00.1234567Z"
+    then = datetime(2026, 3, 10, 12, 0, 0, 123456, UTC)
     arrival = read_event(json.dumps(schema(renamed)))
-    assert arrival == Arrival(folder, "0x1", folder=True)
-    assert place_of(arrival, ENDPOINTS) == "abfss://raw@acct.dfs.core.windows.net/falcon/txn/credit/"
+    assert arrival == Arrival(folder, "0x1", then)
+    path = "abfss://raw@acct.dfs.core.windows.net/falcon/txn/credit/"
+    assert place_of(arrival, ENDPOINTS) == Place(path, then)
+
+
+@pytest.mark.parametrize("time", [{}, {"eventTime": "soon"}, {"eventTime": 7}])
+def test_a_renamed_folder_without_a_time_is_no_event(time: dict[str, object]) -> None:
+    with pytest.raises(NotAnEvent):
+        read_event(json.dumps({**event(FOLDER_RENAMED, "RenameDirectory", destinationUrl=URL), **time}))
 
 
 def test_a_blob_that_stands_for_a_folder_is_no_file() -> None:

@@ -14,7 +14,7 @@ from function_app import app
 from hub_core import bootstrap
 from hub_core.errors import Broken, Transient
 from hub_core.hub import Readiness
-from tests.unit.doubles import HEADER, World, config_row, serving
+from tests.unit.doubles import HEADER, NOW, World, config_row, serving
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = {function.get_function_name(): function for function in app.get_functions()}
@@ -362,6 +362,23 @@ def test_an_event_in_the_cloudevents_schema_is_kept_too(world: World) -> None:
     FUNCTIONS["on_blob_created"].get_user_function()(cloud)
     [kept] = world.events.waiting
     assert json.loads(kept.body)["data"]["url"] == URL
+
+
+@pytest.mark.parametrize("schema", ["own", "cloud"])
+def test_a_renamed_folder_is_kept_with_its_time(world: World, schema: str) -> None:
+    data = {"api": "RenameDirectory", "destinationUrl": URL.rpartition("/")[0]}
+    kind = "Microsoft.Storage.DirectoryRenamed"
+    event = (
+        func.CloudEvent(id="1", source="s", type=kind, specversion="1.0", time=NOW, data=data)
+        if schema == "cloud"
+        else func.EventGridEvent(
+            id="1", data=data, topic="t", subject="s", event_type=kind, event_time=NOW, data_version="1"
+        )
+    )
+    world.land()
+    FUNCTIONS["on_blob_created"].get_user_function()(event)
+    FUNCTIONS["drain_events"].get_user_function()(None)
+    assert len(world.loads.records) == 1
 
 
 def test_an_event_that_is_none_is_dropped_since_sending_it_again_would_not_help(world: World) -> None:

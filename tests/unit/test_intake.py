@@ -2,15 +2,27 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from hub_core.errors import Broken, Rejected, Transient
 from hub_core.feeds import House
 from hub_core.intake import MAX_DEQUEUES, Drained
-from hub_core.model import LoadState, Trigger
+from hub_core.model import LoadState, Trigger, iso
 from hub_core.ports import Event
-from tests.unit.doubles import HEADER, HOST, ROOT, Failing, MemoryEvents, MemoryLoads, MemoryQueue, World, config_row
+from tests.unit.doubles import (
+    HEADER,
+    HOST,
+    NOW,
+    ROOT,
+    Failing,
+    MemoryEvents,
+    MemoryLoads,
+    MemoryQueue,
+    World,
+    config_row,
+)
 
 BASE = "https://acct.blob.core.windows.net/raw/"
 
@@ -270,7 +282,8 @@ def test_an_event_that_two_lobs_may_want_waits_for_the_one_whose_csv_cannot_be_r
 
 def renamed(folder: str) -> str:
     data = {"api": "RenameDirectory", "destinationUrl": f"{BASE}{folder}", "eTag": "0x1"}
-    return json.dumps({"id": "1", "eventType": "Microsoft.Storage.DirectoryRenamed", "data": data})
+    named = {"eventType": "Microsoft.Storage.DirectoryRenamed", "eventTime": iso(NOW)}
+    return json.dumps({"id": "1", **named, "data": data})
 
 
 @pytest.mark.parametrize("folder", ["falcon/txn/credit/day", "falcon/txn/credit", "falcon", "falcon/"])
@@ -286,6 +299,36 @@ def test_a_folder_that_was_renamed_brings_its_files(folder: str) -> None:
     world.work()
     assert len(world.tracker.rows) == 2
     assert world.events.received == []
+
+
+def test_what_is_written_into_a_renamed_folder_afterwards_waits_for_its_own_event() -> None:
+    """It may not be whole yet."""
+    world = World()
+    world.land("day/transactions_1.csv", modified=NOW)
+    world.land("day/transactions_2.csv", modified=NOW + timedelta(seconds=1), size=0)
+    world.clock.pass_(hours=1)
+    world.events.put(renamed("falcon/txn/credit/day"))
+    assert world.hub.drain().files == 1
+    world.work()
+    assert [row.claim.file.path.rpartition("/")[2] for row in world.tracker.rows] == ["transactions_1.csv"]
+
+
+def test_a_folder_is_listed_once_for_all_its_events() -> None:
+    world = World()
+    world.land("day/transactions_1.csv")
+    for _ in range(3):
+        world.events.put(renamed("falcon/txn/credit/day"))
+    drained = world.hub.drain()
+    assert (drained.events, drained.files, drained.duplicate) == (3, 1, 2)
+    assert len(world.landing.lists) == 1
+
+
+def test_a_renamed_folder_that_holds_an_allowed_root_is_kept() -> None:
+    world = World()
+    world.hub.intake.configs.allowed_roots = (f"{ROOT}data/in/",)
+    assert world.hub.take_event(renamed("data"))
+    assert not world.hub.take_event(renamed("other"))
+    assert not world.hub.take_event(created("data", ""))
 
 
 def test_a_renamed_folder_that_holds_nothing_of_ours_is_dropped_and_not_listed() -> None:

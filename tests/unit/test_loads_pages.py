@@ -1,9 +1,9 @@
 """`GET loads` by state, of a table that holds years: each page takes its time at most, and all of them are whole."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,6 +17,12 @@ _CONDITION = re.compile(r"(\w+) (eq|ge|lt) @(\w+)")
 LOOK = timedelta(milliseconds=1)
 
 
+class Read(dict[str, Any]):
+    """An entity as the SDK gives it."""
+
+    metadata: ClassVar = {"etag": "1"}
+
+
 class SlowTable:
     """A table in the order of its keys, and the client that gives it; every record that is looked at takes a while."""
 
@@ -24,6 +30,7 @@ class SlowTable:
         self.clock = clock
         self.entities: dict[str, Mapping[str, Any]] = {}
         self.looks = 0
+        self.look = LOOK
 
     def get_table_client(self, name: str) -> "SlowTable":
         assert name == "loads"
@@ -32,13 +39,21 @@ class SlowTable:
     def create_entity(self, entity: Mapping[str, Any], **_: object) -> None:
         self.entities[entity["RowKey"]] = entity
 
+    def submit_transaction(self, operations: Iterable[tuple[object, Mapping[str, Any]]]) -> None:
+        for _, entity in operations:
+            self.create_entity(entity)
+
+    def get_entity(self, _partition: str, key: str) -> "Read":
+        self.clock.now += self.look
+        return Read(self.entities[key])
+
     def query_entities(self, query: str, *, parameters: Mapping[str, str], **_: object) -> Iterator[Mapping[str, Any]]:
         wanted = [(name, how, parameters[value]) for name, how, value in _CONDITION.findall(query)]
         [start] = [value for name, how, value in wanted if how == "ge"]
         [end] = [value for name, how, value in wanted if how == "lt"]
         for key in sorted(key for key in self.entities if start <= key < end):
             self.looks += 1
-            self.clock.now += LOOK
+            self.clock.now += self.look
             entity = self.entities[key]
             if all(entity.get(name) == value for name, how, value in wanted if how == "eq"):
                 yield entity
@@ -87,5 +102,46 @@ def test_loads_on_their_way_are_found_without_a_look_at_those_that_ended() -> No
     assert table.looks == 0
 
 
+def test_a_page_of_loads_on_their_way_takes_its_time_at_most_and_the_next_goes_on() -> None:
+    clock = Clock()
+    table = SlowTable(clock)
+    loads = TableLoads(table, clock)  # type: ignore[arg-type]
+    made: list[Load] = []
+    for number in range(1_000):
+        moment = NOW - number * timedelta(seconds=1)
+        lob = "heron" if number % 100 == 0 else "falcon"
+        made.append(
+            Load(
+                id=new_id(moment), lob=lob, state=LoadState.RUNNING, trigger=Trigger.EVENT, request=LoadRequest(),
+                created_at=moment, updated_at=moment,
+            )
+        )  # fmt: skip
+        loads.insert(made[-1])
+    table.look = timedelta(milliseconds=20)
+    seen: list[str] = []
+    after: str | None = None
+    pages = 0
+    while pages == 0 or after is not None:
+        began = clock.now
+        page, after = loads.page("heron", LoadState.RUNNING, 50, after)
+        # Beside the reads, a look at each marker.
+        assert clock.now - began <= PAGE_TAKES + 1_001 * table.look
+        seen += [load.id for load in page]
+        pages += 1
+        assert pages < 20
+    assert pages > 1
+    assert seen == [load.id for load in made if load.lob == "heron"]
+
+
+@pytest.mark.parametrize("state", [None, *LoadState])
+@pytest.mark.parametrize("after", ["zzz", "-", "0" * 32, "f" * 32])
+def test_any_id_is_one_to_go_on_behind(state: LoadState | None, after: str) -> None:
+    loads, _, _ = of_years(timedelta(hours=1), 300)
+    page, more = loads.page(None, state, 500, after)
+    assert all(load.id > after for load in page)
+    assert more is None
+
+
 def test_an_id_tells_when_its_load_was_made() -> None:
     assert made_at(new_id(NOW)) == NOW
+    assert made_at("a notebook's own") is None

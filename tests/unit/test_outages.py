@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from azure.core.exceptions import ClientAuthenticationError, DecodeError
+from azure.core.exceptions import ClientAuthenticationError, DecodeError, ServiceRequestError
 from azure.identity import CredentialUnavailableError
 
 from hub_core.adapters import azure_faults, databricks_sign_in, storage_accounts
@@ -198,6 +198,7 @@ class TestSignIn:
         [
             (CredentialUnavailableError("no response from the IMDS endpoint"), Transient),
             (ClientAuthenticationError("no connection to login.microsoftonline.com"), Transient),
+            (ServiceRequestError("the endpoint of managed identities refuses the connection"), Transient),
             (entra_refuses(), Broken),
         ],
     )
