@@ -93,9 +93,8 @@ def is_refusal(error: AzureError) -> bool:
 
 
 def no_token(error: AzureError) -> str:
-    """What is said of signing in that failed: the first line of the reason."""
-    reason = (error.message.splitlines() or [""])[0]
-    return f"no token for the service's identity: {reason or type(error).__name__}"[:300]
+    """What is said of signing in that failed: azure-identity tells what it tried, in a line each."""
+    return f"no token for the service's identity: {' '.join(error.message.split()) or type(error).__name__}"[:1000]
 
 
 _POLICY: RetryPolicy[Any, Any] = RetryPolicy()
