@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hub_core.hub import Hub
+from hub_core.model import LoadState
 from local_stack.proxy import Fault, Kind, status
 from tests.e2e.service import Service
 from tests.long_outages.deliveries import all_loaded, assert_right, posted, until
@@ -37,8 +38,13 @@ def landed(service: Service, feed: str) -> None:
 
 
 def submitted(at: Behind, service: Service, load_id: str, runs: int, seconds: float) -> None:
-    """Wait until the load has had so many runs."""
-    until(lambda: at.load(load_id).submissions >= runs and at.load(load_id).run_id, seconds, f"run {runs}")
+    """Wait until the load's run of that number has begun: it is counted when the pause before it begins."""
+
+    def begun() -> bool:
+        load = at.load(load_id)
+        return load.submissions >= runs and load.state is LoadState.RUNNING
+
+    until(begun, seconds, f"run {runs}")
 
 
 def test_a_warehouse_that_refuses_for_40_s(host: Behind, service: Service) -> None:
