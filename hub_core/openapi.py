@@ -206,10 +206,10 @@ def _paging(most: int) -> list[Json]:
     return [_query("limit", limit), _query("continuation", {"type": "string"})]
 
 
-def _answer(description: str, headers: Json | None = None, **examples: BaseModel) -> Json:
+def _answer(description: str, headers: Json | None = None, **named: BaseModel) -> Json:
     """An answer of the model that its examples are of."""
-    [model] = {type(one).__name__ for one in examples.values()}
-    shown = {name: {"value": one.model_dump(mode="json")} for name, one in examples.items()}
+    [model] = {type(one).__name__ for one in named.values()}
+    shown = {name: {"value": one.model_dump(mode="json")} for name, one in named.items()}
     content = {"application/json": {"schema": {"$ref": _SCHEMAS + model}, "examples": shown}}
     return {"description": description, "headers": headers or {}, "content": content}
 
